@@ -1,0 +1,76 @@
+// checkpoint.h — files: safetensors, config.json, whole checkpoint folders in the Hugging Face layout, .npy.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+#include "siglip/config.h"
+#include "siglip/tensor.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// One entry of a safetensors header.
+struct TensorInfo {
+  std::string name, dtype;   // dtype as the file spells it: F32, F64, BF16, I64, ...
+  Shape shape;
+  std::int64_t offset = 0, bytes = 0;   // within the file
+};
+
+/// A safetensors file, mapped into memory. The header is checked against the file before anything is allocated: sizes, order, gaps,
+/// overlaps, duplicates. Throws Error naming the file and the first thing that is wrong.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::string& path);
+  const std::vector<TensorInfo>& tensors() const;                 // in file order
+  const std::map<std::string, std::string>& metadata() const;
+  const TensorInfo* find(const std::string& name) const;          // null if there is none
+  /// Converted to Real from F64, F32, F16 or BF16. Throws Error for other types, or if the file holds no such tensor.
+  Tensor read(const std::string& name) const;
+  void read_into(const std::string& name, const Tensor& to) const;  // throws Error unless the shape is to's
+
+ private:
+  struct Map;
+  std::shared_ptr<const Map> map_;
+};
+
+/// F32 from a float build, F64 from a double one; written to a temporary name, flushed, renamed. Equal input gives equal bytes.
+void write_safetensors(const std::string& path, const Parameters& tensors, const std::map<std::string, std::string>& metadata = {});
+
+/// Reads config.json of a folder, supplying the published defaults for absent fields. Throws Error naming file and field.
+SiglipConfig read_config(const std::string& folder);
+void write_config(const std::string& folder, const SiglipConfig& config);
+
+/// How pixels were prepared: preprocessor_config.json.
+struct Preprocessing {
+  Dim image_size = 224;
+  int resample = 3;     // 2 bilinear, 3 bicubic (PIL's numbers)
+};
+Preprocessing read_preprocessing(const std::string& folder);
+void write_preprocessing(const std::string& folder, const Preprocessing& preprocessing);
+
+/// Fills `parameters` from model.safetensors of a folder. Strict: every parameter exactly once with its exact shape, no tensor left over;
+/// otherwise one Error that lists what is missing, misshapen and left over, and nothing is changed.
+void load_parameters(const std::string& folder, const Parameters& parameters);
+
+/// A folder that appears whole or not at all: files go to path(), a hidden sibling; commit() flushes them and renames once, replacing what
+/// was there. Without commit() the destructor removes everything.
+class FolderWriter {
+ public:
+  explicit FolderWriter(const std::string& target);
+  ~FolderWriter();
+  FolderWriter(const FolderWriter&) = delete;
+  FolderWriter& operator=(const FolderWriter&) = delete;
+  const std::string& path() const { return path_; }
+  void commit();
+
+ private:
+  std::string target_, path_;
+  bool committed_ = false;
+};
+
+/// Whole files. read_file refuses directories, devices and files above `limit` bytes; write_file is atomic (temporary name, flush, rename).
+std::string read_file(const std::string& path, std::int64_t limit = std::int64_t{1} << 30);
+void write_file(const std::string& path, const std::string& bytes);
+
+/// (N, C) as little-endian NumPy .npy, version 1.0, '<f4' (float build) or '<f8'.
+void write_npy(const std::string& path, const Tensor& rows);
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,40 @@
+// config.h — the shape of a model: what config.json holds.
+#pragma once
+#include <string>
+#include <vector>
+#include "siglip/real.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// A transformer encoder: `layers` pre-norm blocks of `width` C, `heads` H, hidden width of the MLP `mlp`.
+struct EncoderConfig {
+  Dim width = 768, layers = 12, heads = 12, mlp = 3072;
+};
+
+/// Fields carry the defaults that a published config.json leaves out.
+struct SiglipConfig {
+  EncoderConfig vision, text;
+  Dim image_size = 224, patch_size = 16;  // pixels, square
+  Dim vocab_size = 32000, context = 64;   // V, T: every text is padded to exactly `context` tokens
+  Dim projection = 768;                   // E; equals vision.width, because the image tower has no projection
+  double layer_norm_eps = 1e-6;
+
+  Dim grid() const { return patch_size ? image_size / patch_size : 0; }  // patches along an edge; leftover pixels on the right and bottom are unused
+  Dim patches() const { return grid() * grid(); }
+  bool operator==(const SiglipConfig&) const = default;
+};
+inline bool operator==(const EncoderConfig& a, const EncoderConfig& b) {
+  return a.width == b.width && a.layers == b.layers && a.heads == b.heads && a.mlp == b.mlp;
+}
+
+/// Throws Error if the fields do not make a model: sizes from 1 up to sane bounds, heads divide width, a patch fits the image,
+/// projection = vision.width. `where` (a file, a flag) opens the message.
+void validate(const SiglipConfig& config, const std::string& where);
+
+/// The shape of a named model: `nano` and `tiny` for demos (vocab_size is set from the data), and the released ones by their published
+/// names, `siglip-base-patch16-224` … `siglip2-giant-opt-patch16-384`. Throws Error naming the nearest name.
+SiglipConfig preset(const std::string& name);
+std::vector<std::string> preset_names();
+
+/// Of `choices` the one with the smallest edit distance to `word`: what an error message suggests. Empty if there are none.
+std::string nearest(const std::string& word, const std::vector<std::string>& choices);
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,25 @@
+// parallel.h — the one place where threads are started for a computation.
+#pragma once
+#include "siglip/real.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// Calls body(i) for i = 0 … count-1, on any threads in any order. Whoever calls it cuts the work by the problem's sizes, never by the number
+/// of threads, and gives each i outputs of its own: then the bits do not depend on the threads. body must not throw.
+template <class Body>
+void parallel_for(Dim count, const Body& body) {
+#pragma omp parallel for schedule(static) if (count > 1)
+  for (Dim i = 0; i < count; ++i) body(i);
+}
+
+/// Blocks of at most `size` that cover 0 … count-1.
+inline Dim blocks(Dim count, Dim size) { return (count + size - 1) / size; }
+
+/// The same in blocks: body(begin, end). `size` must not depend on the number of threads.
+template <class Body>
+void parallel_blocks(Dim count, Dim size, const Body& body) {
+  parallel_for(blocks(count, size), [&](Dim block) {
+    const Dim begin = block * size, end = begin + size < count ? begin + size : count;
+    body(begin, end);
+  });
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

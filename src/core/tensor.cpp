@@ -1,0 +1,153 @@
+#include "siglip/tensor.h"
+#include <omp.h>
+#include <algorithm>
+#include "core/pool.h"
+#include "kernels.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+std::ostream& operator<<(std::ostream& out, const Shape& shape) {
+  out << '(';
+  for (std::size_t i = 0; i < shape.size(); ++i) out << (i ? ", " : "") << shape[i];
+  return out << ')';
+}
+
+Dim element_count(const Shape& shape) {
+  constexpr Dim most = Dim{1} << 62;
+  Dim count = 1;
+  for (Dim axis : shape) {
+    require(axis >= 0 && (axis == 0 || count <= most / axis), "Tensor", "axes are at least 0 and their product at most 2^62, got shape ", shape);
+    count *= axis;
+  }
+  return count;
+}
+
+struct Tensor::Storage {
+  Device device = Device::cpu;
+  bool requires_grad = false;
+  Buffer value, grad;
+};
+
+static std::size_t bytes_of(Dim reals) { return static_cast<std::size_t>(reals) * sizeof(Real); }
+
+Tensor::Tensor(Shape shape, Device device) : shape_(std::move(shape)), size_(element_count(shape_)), storage_(std::make_shared<Storage>()) {
+  storage_->device = device;
+}
+
+Tensor Tensor::full(Shape shape, Real value, Device device) {
+  Tensor x(std::move(shape), device);
+  x.fill(value);
+  return x;
+}
+
+Tensor Tensor::from(Shape shape, const std::vector<Real>& values, Device device) {
+  Tensor x(std::move(shape), device);
+  require(x.size() == static_cast<Dim>(values.size()), "Tensor", "as many values as shape ", x.shape(), " has, got ", values.size());
+  x.copy_from(values.data());
+  return x;
+}
+
+Device Tensor::device() const { return storage_->device; }
+bool Tensor::allocated() const { return storage_ && storage_->value; }
+
+Real* Tensor::data() const {
+  if (!storage_->value) storage_->value = Buffer(bytes_of(size_), storage_->device);
+  return static_cast<Real*>(storage_->value.data());
+}
+
+std::vector<Real> Tensor::to_vector() const {
+  std::vector<Real> host(static_cast<std::size_t>(size_));
+  LAUNCH(device(), copy_out, host.data(), data(), bytes_of(size_));
+  return host;
+}
+
+Real Tensor::item() const {
+  require(size_ == 1, "item", "a tensor of one number, got shape ", shape_);
+  return to_vector()[0];
+}
+
+void Tensor::copy_from(const Real* host) const { LAUNCH(device(), copy_in, data(), host, bytes_of(size_)); }
+void Tensor::fill(Real value) const { LAUNCH(device(), fill, data(), value, size_); }
+
+Tensor Tensor::to(Device device) const {
+  Tensor copy(shape_, device);
+  copy.copy_from(to_vector().data());
+  return copy;
+}
+
+Tensor Tensor::reshape(Shape shape) const {
+  Tensor other = *this;
+  other.size_ = element_count(shape);
+  require(other.size_ == size_, "reshape", "the new shape has as many elements as ", shape_, ", got ", shape);
+  other.shape_ = std::move(shape);
+  return other;
+}
+
+bool Tensor::requires_grad() const { return storage_ && storage_->requires_grad; }
+bool Tensor::has_grad() const { return storage_ && storage_->grad; }
+
+const Tensor& Tensor::require_grad(bool wanted) const {
+  storage_->requires_grad = wanted;
+  return *this;
+}
+
+Real* Tensor::grad() const {
+  if (!requires_grad()) return nullptr;
+  if (!storage_->grad) {
+    storage_->grad = Buffer(bytes_of(size_), device());
+    zero_grad();
+  }
+  return static_cast<Real*>(storage_->grad.data());
+}
+
+std::vector<Real> Tensor::grad_to_vector() const {
+  std::vector<Real> host(static_cast<std::size_t>(size_), Real(0));
+  if (has_grad()) LAUNCH(device(), copy_out, host.data(), storage_->grad.data(), bytes_of(size_));
+  return host;
+}
+
+void Tensor::zero_grad() const {
+  if (has_grad()) LAUNCH(device(), fill, static_cast<Real*>(storage_->grad.data()), Real(0), size_);
+}
+
+bool Tensor::adopt_grad(const Tensor& d) const {
+  require(d.size() == size_ && d.device() == device(), "adopt_grad", "a gradient of ", size_, " reals on the same device, got shape ", d.shape());
+  if (!requires_grad() || has_grad()) return false;
+  d.data();
+  storage_->grad = std::move(d.storage_->value);
+  return true;
+}
+
+struct Ids::Storage {
+  Device device = Device::cpu;
+  Buffer value;
+};
+
+Ids::Ids(Shape shape, const std::vector<std::int32_t>& values, Device device)
+    : shape_(std::move(shape)), size_(element_count(shape_)), storage_(std::make_shared<Storage>()) {
+  require(size_ == static_cast<Dim>(values.size()), "Ids", "as many values as shape ", shape_, " has, got ", values.size());
+  storage_->device = device;
+  const std::size_t bytes = values.size() * sizeof(std::int32_t);
+  storage_->value = Buffer(bytes, device);
+  LAUNCH(device, copy_in, storage_->value.data(), values.data(), bytes);
+  if (!values.empty()) {
+    smallest_ = *std::min_element(values.begin(), values.end());
+    largest_ = *std::max_element(values.begin(), values.end());
+  }
+}
+
+Device Ids::device() const { return storage_->device; }
+const std::int32_t* Ids::data() const { return storage_ ? static_cast<const std::int32_t*>(storage_->value.data()) : nullptr; }
+
+std::vector<std::int32_t> Ids::to_vector() const {
+  std::vector<std::int32_t> host(static_cast<std::size_t>(size_));
+  LAUNCH(device(), copy_out, host.data(), data(), host.size() * sizeof(std::int32_t));
+  return host;
+}
+
+void set_threads(int count) {
+  require(count >= 1 && count <= 4096, "set_threads", "1 to 4096 threads, got ", count);
+  omp_set_num_threads(count);
+}
+int threads() { return omp_get_max_threads(); }
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,113 @@
+// Tensor, pool, tape, random numbers.
+#include <doctest/doctest.h>
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <thread>
+#include "siglip/error.h"
+#include "siglip/rng.h"
+#include "siglip/tape.h"
+#include "siglip/tensor.h"
+using namespace siglip;
+
+TEST_CASE("tensor: a handle on shared memory") {
+  const Tensor x = Tensor::from({2, 3}, {1, 2, 3, 4, 5, 6});
+  const Tensor y = x, z = x.reshape({3, 2});
+  y.data()[0] = 7;
+  CHECK(z.to_vector() == std::vector<Real>{7, 2, 3, 4, 5, 6});
+  CHECK(x.rows() == 2);
+  CHECK(z.columns() == 2);
+  CHECK(reinterpret_cast<std::uintptr_t>(x.data()) % 64 == 0);
+  CHECK_THROWS_WITH_AS(x.reshape({4}), "reshape: the new shape has as many elements as (2, 3), got (4)", Error);
+  CHECK_THROWS_WITH_AS(Tensor::from({2}, {1}), "Tensor: as many values as shape (2) has, got 1", Error);
+  CHECK_THROWS_WITH_AS(Tensor({-1}), "Tensor: axes are at least 0 and their product at most 2^62, got shape (-1)", Error);
+  CHECK_THROWS_AS(Tensor({Dim{1} << 40, Dim{1} << 40}), Error);
+  CHECK_THROWS_WITH_AS(x.item(), "item: a tensor of one number, got shape (2, 3)", Error);
+}
+
+TEST_CASE("tensor: shape alone takes no memory, too much of it is one clear line") {
+  const PoolStats before = pool_stats();
+  const Tensor x({Dim{1} << 30, Dim{1} << 30});
+  CHECK(x.size() == Dim{1} << 60);
+  CHECK(pool_stats().reserved == before.reserved);
+  CHECK_THROWS_AS(x.data(), Error);
+  CHECK(pool_stats().in_use == before.in_use);
+}
+
+TEST_CASE("pool: a buffer given back is used again") {
+  trim_pool();
+  { Tensor({1000}).data(); }
+  const PoolStats first = pool_stats();
+  { Tensor({1000}).data(); }
+  CHECK(pool_stats().allocations == first.allocations);
+  reset_pool_peak();
+  const std::int64_t base = pool_stats().peak;
+  { Tensor({1 << 20}).data(); }
+  CHECK(pool_stats().peak - base == (1 << 20) * static_cast<Dim>(sizeof(Real)));
+  trim_pool();
+  CHECK(pool_stats().reserved == pool_stats().in_use);
+}
+
+TEST_CASE("gradient memory is shared, lazy and adoptable") {
+  const Tensor x = Tensor::full({4}, 1);
+  CHECK(x.grad() == nullptr);
+  x.require_grad();
+  CHECK(!x.has_grad());
+  CHECK(x.grad_to_vector() == std::vector<Real>(4, 0));
+  CHECK(x.adopt_grad(Tensor::full({4}, 2)));
+  CHECK(x.reshape({2, 2}).grad()[3] == 2);
+  CHECK(!x.adopt_grad(Tensor::full({4}, 2)));
+  x.zero_grad();
+  CHECK(x.grad()[0] == 0);
+}
+
+TEST_CASE("a CPU-only build asked for CUDA says so by the op's name") {
+  CHECK_THROWS_WITH_AS(Tensor({2}, Device::cuda).fill(0), "fill: this build has no CUDA backend", NoBackend);
+}
+
+TEST_CASE("tape: one at a time, one number to start from") {
+  Tape tape;
+  CHECK_THROWS_WITH_AS(Tape(), "Tape: one tape at a time on a thread, got a second", Error);
+  CHECK_THROWS_WITH_AS(tape.backward(Tensor({2})), "backward: the loss is one number, got shape (2)", Error);
+  CHECK_THROWS_WITH_AS(tape.backward({Tensor({2})}, {}), "backward: one cotangent for each of 1 outputs, got 0", Error);
+  CHECK_THROWS_WITH_AS(tape.backward({Tensor({2})}, {Tensor({3})}), "backward: the cotangent has its output's shape (2), got (3)", Error);
+}
+
+TEST_CASE("philox: the published known answers") {
+  // Random123's kat_vectors, philox 4x32-10.
+  CHECK(philox({0, 0, 0, 0}, {0, 0}) == std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(philox({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}) == std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
+        std::array<std::uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+}
+
+TEST_CASE("rng: streams repeat, differ, and have the moments they claim") {
+  Rng a(1, 2), b(1, 2), c(1, 3);
+  int equal = 0;
+  for (int i = 0; i < 100; ++i) {
+    const auto x = a.bits();
+    CHECK(x == b.bits());
+    equal += x == c.bits();
+  }
+  CHECK(equal == 0);
+  const int n = 100000;
+  double sum = 0, squares = 0, uniform = 0, within = 0;
+  Rng r(7);
+  for (int i = 0; i < n; ++i) {
+    const double x = r.normal();
+    sum += x, squares += x * x, uniform += r.uniform();
+    within = std::max(within, std::abs(r.truncated_normal()));
+  }
+  CHECK(std::abs(sum / n) < 4 / std::sqrt(n));            // standard error 1 / sqrt(n)
+  CHECK(std::abs(squares / n - 1) < 4 * std::sqrt(2.0 / n));
+  CHECK(std::abs(uniform / n - 0.5) < 4 * std::sqrt(1.0 / 12 / n));
+  CHECK(within <= 2);
+  std::vector<int> v(50);
+  std::iota(v.begin(), v.end(), 0);
+  std::vector<int> w = v;
+  r.shuffle(w);
+  CHECK(w != v);
+  std::sort(w.begin(), w.end());
+  CHECK(w == v);
+}

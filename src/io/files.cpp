@@ -1,0 +1,61 @@
+// files.cpp — whole files, read with a limit and written so that they appear complete or not at all.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include "siglip/checkpoint.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+std::string reason() { return std::strerror(errno); }
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+}  // namespace
+
+std::string read_file(const std::string& path, std::int64_t limit) {
+  // Not blocking: opening a pipe that nobody writes to would wait for ever.
+  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) fail(path, "a readable file is expected, got: ", reason());
+  struct stat info {};
+  if (fstat(file.fd, &info) != 0) fail(path, "a readable file is expected, got: ", reason());
+  require(S_ISREG(info.st_mode), path, "a regular file is expected, got a ", S_ISDIR(info.st_mode) ? "folder" : "device or pipe");
+  require(info.st_size <= limit, path, "at most ", limit, " bytes are expected, got ", info.st_size);
+  std::string bytes(static_cast<std::size_t>(info.st_size), '\0');
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = read(file.fd, bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(path, "reading failed: ", reason());
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+void write_file(const std::string& path, const std::string& bytes) {
+  const std::string temporary = path + ".tmp" + std::to_string(getpid());
+  const Descriptor file{open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+  if (file.fd < 0) fail(path, "cannot be written: ", reason());
+  try {
+    for (std::size_t done = 0; done < bytes.size();) {
+      const ssize_t n = write(file.fd, bytes.data() + done, bytes.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) fail(path, "writing failed: ", reason());
+      done += static_cast<std::size_t>(n);
+    }
+    if (fsync(file.fd) != 0 && errno != EINVAL) fail(path, "flushing failed: ", reason());
+    if (rename(temporary.c_str(), path.c_str()) != 0) fail(path, "renaming into place failed: ", reason());
+  } catch (...) {
+    unlink(temporary.c_str());
+    throw;
+  }
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

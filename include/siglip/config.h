@@ -8,6 +8,7 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 /// A transformer encoder: `layers` pre-norm blocks of `width` C, `heads` H, hidden width of the MLP `mlp`.
 struct EncoderConfig {
   Dim width = 768, layers = 12, heads = 12, mlp = 3072;
+  bool operator==(const EncoderConfig&) const = default;
 };
 
 /// Fields carry the defaults that a published config.json leaves out.
@@ -22,10 +23,6 @@ struct SiglipConfig {
   Dim patches() const { return grid() * grid(); }
   bool operator==(const SiglipConfig&) const = default;
 };
-inline bool operator==(const EncoderConfig& a, const EncoderConfig& b) {
-  return a.width == b.width && a.layers == b.layers && a.heads == b.heads && a.mlp == b.mlp;
-}
-
 /// Throws Error if the fields do not make a model: sizes from 1 up to sane bounds, heads divide width, a patch fits the image,
 /// projection = vision.width. `where` (a file, a flag) opens the message.
 void validate(const SiglipConfig& config, const std::string& where);

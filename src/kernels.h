@@ -1,6 +1,7 @@
 // kernels.h — the seam's signatures, declared once for each backend.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include "siglip/real.h"
 
 #define KERNEL(name, arguments) void name arguments;

@@ -1,5 +1,6 @@
 // parallel.h — the one place where threads are started for a computation.
 #pragma once
+#include <omp.h>
 #include "siglip/real.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -9,6 +10,13 @@ template <class Body>
 void parallel_for(Dim count, const Body& body) {
 #pragma omp parallel for schedule(static) if (count > 1)
   for (Dim i = 0; i < count; ++i) body(i);
+}
+
+/// The same with a workspace for each thread: body(i, slot), 0 <= slot < slots. What a slot held before must not matter.
+template <class Body>
+void parallel_for(Dim count, Dim slots, const Body& body) {
+#pragma omp parallel for schedule(static) num_threads(static_cast<int>(slots)) if (slots > 1)
+  for (Dim i = 0; i < count; ++i) body(i, static_cast<Dim>(omp_get_thread_num()));
 }
 
 /// Blocks of at most `size` that cover 0 … count-1.

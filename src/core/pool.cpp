@@ -1,6 +1,7 @@
 #include "core/pool.h"
 #include <array>
-#include <cstdlib>
+#include <algorithm>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -11,6 +12,8 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 constexpr std::size_t alignment = 64;  // a cache line, and the widest vector register
+
+bool poisoned = false;
 
 std::size_t rounded(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
@@ -57,7 +60,10 @@ Buffer::Buffer(std::size_t bytes, Device device) : bytes_(rounded(bytes)), devic
   }
   pool.stats.in_use += signed_bytes;
   pool.stats.peak = std::max(pool.stats.peak, pool.stats.in_use);
+  if (poisoned && device == Device::cpu) std::memset(memory_, 0xff, bytes_);
 }
+
+void poison_pool(bool on) { poisoned = on; }
 
 Buffer::~Buffer() {
   if (!memory_) return;

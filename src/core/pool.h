@@ -21,4 +21,7 @@ class Buffer {
   std::size_t bytes_ = 0;
   Device device_ = Device::cpu;
 };
+
+/// For checks: every buffer on the host is handed out full of NaN, so that nothing is right by luck.
+void poison_pool(bool on);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,73 @@
+// check.h — the table of ops and what each is tested for. Part of the library: a user can run it (`siglip gradcheck`).
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+#include "siglip/tensor.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// What one input is drawn from: mean + spread * gaussian.
+struct Draw {
+  double mean = 0, spread = 1;
+};
+
+/// One set of sizes that an op is tested on.
+struct OpCase {
+  std::string about;
+  std::vector<Shape> shapes;           // of the differentiable inputs
+  std::vector<Dim> sizes = {};         // what else the call wants: heads, patch edge, ...
+  std::vector<Draw> draws = {};        // for each input; the last one serves the rest; empty: standard gaussian
+  double float_tolerance = 2e-5;       // float against double: |difference| / max(|value|, rms of that tensor)
+  double step = 0x1p-10;               // of the differences; a power of two, so that x ± step is exact
+};
+
+struct OpRow {
+  std::string name;
+  std::string shapes, cost;                                            // for people: `siglip ops`
+  std::function<Tensor(const Tensors&, const OpCase&)> call;
+  std::function<Tensor(const Tensors&, const OpCase&)> reference = {};  // the composition that a fused op stands for, out of plain ops
+  std::vector<OpCase> cases = {};
+  std::vector<OpCase> rejects = {};                                    // each must throw Error
+};
+
+std::vector<OpRow> op_table();
+
+/// Where two numbers differed most.
+struct Worst {
+  double error = 0;            // |a - b| / max(|a|, |b|, rms of that tensor); not finite if one of them is not
+  std::string tensor;          // "y", "d input 0", ...
+  Dim element = 0;
+  double a = 0, b = 0;
+};
+std::string to_string(const Worst& worst);
+
+/// Value and gradients of <w, op(x)> with gaussian x and w that are the same numbers in float and in double.
+struct CaseValues {
+  std::vector<std::string> names;                 // "y", "d input 0", ...
+  std::vector<std::vector<double>> values;
+};
+CaseValues evaluate(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device = Device::cpu, bool reference = false);
+/// The same by the place in op_table(), so that a program that links both libraries can ask either.
+CaseValues evaluate(std::size_t row, std::size_t c, std::uint64_t seed);
+
+/// Measured against max(|a|, |b|, rms, 1e-4): where a gradient is zero by construction, rounding is all there is.
+Worst compare(const CaseValues& a, const CaseValues& b);
+
+/// The handwritten backward against six-point central differences of <w, op(x)>, w gaussian (a plain sum is blind: for softmax it is
+/// constant), for every element of every input. Meant for double. source  Fornberg 1988, table 1
+Worst gradcheck(const OpRow& row, const OpCase& c, std::uint64_t seed);
+
+/// The op against its reference composition, value and gradients.
+Worst against_reference(const OpRow& row, const OpCase& c, std::uint64_t seed);
+
+/// One device against the other. Throws NoBackend where there is none.
+Worst parity(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device);
+
+/// Outputs written completely, gradients added to what was there, backward twice doubles, inputs untouched, the same bits with 1 and with 3
+/// threads. One line for each breach.
+std::vector<std::string> hygiene(const OpRow& row, const OpCase& c, std::uint64_t seed);
+
+/// Directional derivative of any scalar function of `parameters`: the handwritten gradient against six-point differences along gaussian
+/// directions. For whole models, where every element would take too long.
+Worst gradcheck_directions(const std::function<Tensor()>& loss, const Tensors& parameters, int directions, std::uint64_t seed, double step = 0x1p-10);
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,171 @@
+// attention.cpp — every token looks at every other: multi-head attention without a mask.
+//
+// shapes    q, y : (B, T, C)   k, v : (B, S, C)   log_sum : (B, H, T)   C = H D; head h owns columns hD … hD + D-1
+//           S = T within a tower; T = 1 in the MAP head, where one learned query looks at all patches
+// forward   for each (b, h):   l = q kᵀ / √D   (T, S)
+//                              p = softmax(l) by rows = exp(l - log_sum),   log_sum_i = ln Σ_j exp(l_ij)
+//                              y = p v         (T, D)
+// backward  dv += pᵀ dy
+//           dp  = dy vᵀ
+//           dl  = p (dp - Σ_j dp_ij p_ij)        the softmax rule, row by row
+//           dq += dl k / √D,   dk += dlᵀ q / √D
+// saves     q, k, v, log_sum: p is made again in backward, so no (T, S) matrix is kept
+// cost      4 BTSC operations forward, 10 BTSC backward, BHTS exponentials each
+// numerics  the largest logit of a row is subtracted before exp; one (b, h) belongs to one thread
+// source    Vaswani et al. 2017, eq. 1 and section 3.2.2; making p again: Dao et al. 2022, section 3.1
+#include <algorithm>
+#include <cmath>
+#include "check/rows.h"
+#include "core/eigen.h"
+#include "core/parallel.h"
+#include "core/small_product.h"
+#include "kernels.h"
+#include "siglip/error.h"
+#include "siglip/ops.h"
+#include "siglip/tape.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+Dim padded(Dim n) { return blocks(n, 16) * 16; }  // rows of the workspace start at aligned addresses
+
+// What a thread holds for one head: two (T, S) matrices and a transposed k or v.
+struct Workspace {
+  Real *p, *dp, *transposed;
+  Dim row;
+  static Dim reals(Dim T, Dim S, Dim D) { return 2 * T * padded(S) + D * padded(S); }
+  Workspace(Real* base, Dim slot, Dim T, Dim S, Dim D) : p(base + slot * reals(T, S, D)), dp(p + T * padded(S)), transposed(dp + T * padded(S)), row(padded(S)) {}
+};
+
+Dim slots(Dim B, Dim H) { return std::min<Dim>(threads(), B * H); }
+
+void transpose(Real* to, Dim to_row, const Real* from, Dim from_row, Dim rows, Dim columns) {
+  for (Dim r = 0; r < rows; ++r)
+    for (Dim c = 0; c < columns; ++c) to[c * to_row + r] = from[r * from_row + c];
+}
+
+// l = q kᵀ / √D of one head, into the workspace.
+void logits(const Workspace& w, const Real* q, const Real* k, Dim T, Dim S, Dim C, Dim D) {
+  transpose(w.transposed, w.row, k, C, S, D);
+  small_product<false>(w.p, w.row, {q, C, 1}, w.transposed, w.row, T, S, D);
+  const Real factor = 1 / std::sqrt(static_cast<Real>(D));
+  for (Dim i = 0; i < T; ++i) ArrayMap(w.p + i * w.row, S) *= factor;
+}
+}  // namespace
+
+void cpu::attention_workspace(Dim* reals, Dim B, Dim T, Dim S, Dim H, Dim D) { *reals = slots(B, H) * Workspace::reals(T, S, D); }
+
+void cpu::attention_forward(Real* y, Real* log_sum, Real* workspace, const Real* q, const Real* k, const Real* v, Dim B, Dim T, Dim S, Dim H, Dim D) {
+  const Dim C = H * D;
+  parallel_for(B * H, slots(B, H), [=](Dim head, Dim slot) {
+    const Dim query = head / H * T * C + head % H * D, key = head / H * S * C + head % H * D;
+    const Workspace w(workspace, slot, T, S, D);
+    logits(w, q + query, k + key, T, S, C, D);
+    for (Dim i = 0; i < T; ++i) {
+      ArrayMap p(w.p + i * w.row, S);
+      const Real m = p.maxCoeff();
+      p = (p - m).exp();
+      const Real sum = p.sum();
+      p /= sum;
+      log_sum[head * T + i] = m + std::log(sum);
+    }
+    small_product<false>(y + query, C, {w.p, w.row, 1}, v + key, C, T, D, S);
+  });
+}
+
+void cpu::attention_backward(Real* dq, Real* dk, Real* dv, Real* workspace, const Real* dy, const Real* log_sum, const Real* q, const Real* k,
+                             const Real* v, Dim B, Dim T, Dim S, Dim H, Dim D) {
+  const Dim C = H * D;
+  const Real factor = 1 / std::sqrt(static_cast<Real>(D));
+  parallel_for(B * H, slots(B, H), [=](Dim head, Dim slot) {
+    const Dim query = head / H * T * C + head % H * D, key = head / H * S * C + head % H * D;
+    const Workspace w(workspace, slot, T, S, D);
+    logits(w, q + query, k + key, T, S, C, D);
+    for (Dim i = 0; i < T; ++i) {
+      ArrayMap p(w.p + i * w.row, S);
+      p = (p - log_sum[head * T + i]).exp();
+    }
+    if (dv) small_product<true>(dv + key, C, {w.p, 1, w.row}, dy + query, C, S, D, T);
+    transpose(w.transposed, w.row, v + key, C, S, D);
+    small_product<false>(w.dp, w.row, {dy + query, C, 1}, w.transposed, w.row, T, S, D);
+    for (Dim i = 0; i < T; ++i) {  // dp becomes dl / √D
+      const ArrayMap p(w.p + i * w.row, S);
+      ArrayMap dp(w.dp + i * w.row, S);
+      const Real dot = (p * dp).sum();
+      dp = p * (dp - dot) * factor;
+    }
+    if (dq) small_product<true>(dq + query, C, {w.dp, w.row, 1}, k + key, C, T, D, S);
+    if (dk) small_product<true>(dk + key, C, {w.dp, 1, w.row}, q + query, C, S, D, T);
+  });
+}
+
+namespace {
+struct Attention final : Op {
+  Tensor q, k, v, log_sum, y;
+  Dim heads = 1;
+  const char* name() const override { return "attention"; }
+  Saved saved() const override { return {{"q", q}, {"k", k}, {"v", v}, {"log_sum", log_sum}}; }
+  void backward() override {
+    const Dim B = q.dim(0), T = q.dim(1), S = k.dim(1), D = q.dim(2) / heads;
+    Dim reals = 0;
+    LAUNCH(y.device(), attention_workspace, &reals, B, T, S, heads, D);
+    const Tensor workspace({reals}, y.device());
+    LAUNCH(y.device(), attention_backward, q.grad(), k.grad(), v.grad(), workspace.data(), y.grad(), log_sum.data(), q.data(), k.data(), v.data(), B, T,
+           S, heads, D);
+  }
+};
+}  // namespace
+
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, Dim heads) {
+  require(q.rank() == 3 && k.rank() == 3 && v.shape() == k.shape(), "attention", "q (B, T, C), k and v (B, S, C), got ", q.shape(), ", ", k.shape(), ", ",
+          v.shape());
+  require(q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2), "attention", "q, k and v of one batch and width, got ", q.shape(), " and ", k.shape());
+  require(heads >= 1 && q.dim(2) >= 1 && q.dim(2) % heads == 0, "attention", "heads divide the width ", q.dim(2), ", got ", heads);
+  require(k.dim(1) >= 1, "attention", "at least one key, got k of shape ", k.shape());
+  const Dim B = q.dim(0), T = q.dim(1), S = k.dim(1), D = q.dim(2) / heads;
+  Attention op;
+  op.q = q, op.k = k, op.v = v, op.heads = heads;
+  op.y = Tensor::like(q), op.log_sum = Tensor({B, heads, T}, q.device());
+  Dim reals = 0;
+  LAUNCH(q.device(), attention_workspace, &reals, B, T, S, heads, D);
+  const Tensor workspace({reals}, q.device());
+  LAUNCH(q.device(), attention_forward, op.y.data(), op.log_sum.data(), workspace.data(), q.data(), k.data(), v.data(), B, T, S, heads, D);
+  const Tensor y = op.y;
+  return recorded(y, {q, k, v}, std::move(op));
+}
+
+OpRow attention_row() {
+  // Head by head: cut it out, multiply, softmax, multiply, put it back.
+  const auto composition = [](const Tensors& in, const OpCase& c) {
+    const Tensor &q = in[0], &k = in[1], &v = in[2];
+    const Dim B = q.dim(0), T = q.dim(1), S = k.dim(1), C = q.dim(2), D = C / c.sizes[0];
+    const auto flat = [C](const Tensor& x) { return x.reshape({x.size() / C, C}); };
+    const Tensor factor = Tensor::full({1}, static_cast<Real>(1 / std::sqrt(double(D))));
+    Tensor y = Tensor::full({B * T, C}, 0);
+    for (Dim b = 0; b < B; ++b)
+      for (Dim h = 0; h < c.sizes[0]; ++h) {
+        const Tensor qh = plain::slice(flat(q), b * T, T, h * D, D), kh = plain::slice(flat(k), b * S, S, h * D, D);
+        const Tensor vh = plain::slice(flat(v), b * S, S, h * D, D);
+        const Tensor p = softmax(scale(matmul(qh, kh), factor));
+        y = add(y, plain::place(matmul(p, plain::transpose(vh)), B * T, C, b * T, h * D));
+      }
+    return y.reshape({B, T, C});
+  };
+  return {.name = "attention",
+          .shapes = "q (B, T, C), k, v (B, S, C), heads H -> (B, T, C)",
+          .cost = "4 BTSC + BHTS exp",
+          .call = [](const Tensors& in, const OpCase& c) { return attention(in[0], in[1], in[2], c.sizes[0]); },
+          .reference = composition,
+          .cases = {{.about = "primes", .shapes = {{2, 5, 6}, {2, 5, 6}, {2, 5, 6}}, .sizes = {2}},
+                    {.about = "one token", .shapes = {{3, 1, 4}, {3, 1, 4}, {3, 1, 4}}, .sizes = {2}},
+                    {.about = "one query, as in the MAP head", .shapes = {{2, 1, 6}, {2, 7, 6}, {2, 7, 6}}, .sizes = {3}},
+                    {.about = "heads of 5", .shapes = {{1, 3, 15}, {1, 4, 15}, {1, 4, 15}}, .sizes = {3}},
+                    {.about = "16 keys + 1", .shapes = {{1, 5, 4}, {1, 17, 4}, {1, 17, 4}}, .sizes = {1}},
+                    {.about = "heads of 17", .shapes = {{1, 6, 17}, {1, 3, 17}, {1, 3, 17}}, .sizes = {1}},
+                    {.about = "sharp: logits about 80", .shapes = {{1, 4, 8}, {1, 5, 8}, {1, 5, 8}}, .sizes = {1}, .draws = {{0, 5}, {0, 5}, {0, 1}}, .float_tolerance = 1e-4}},
+          .rejects = {{.about = "heads do not divide", .shapes = {{1, 2, 5}, {1, 2, 5}, {1, 2, 5}}, .sizes = {2}},
+                      {.about = "no head", .shapes = {{1, 2, 4}, {1, 2, 4}, {1, 2, 4}}, .sizes = {0}},
+                      {.about = "k and v differ", .shapes = {{1, 2, 4}, {1, 3, 4}, {1, 2, 4}}, .sizes = {2}},
+                      {.about = "batches differ", .shapes = {{1, 2, 4}, {2, 2, 4}, {2, 2, 4}}, .sizes = {2}},
+                      {.about = "no key", .shapes = {{1, 2, 4}, {1, 0, 4}, {1, 0, 4}}, .sizes = {2}}}};
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,129 @@
+// matmul.cpp — y = x wᵀ + bias: every learned map of the model.
+//
+// shapes    x, dx : (N, K)   w, dw : (M, K)   bias, dbias : (M)   y, dy : (N, M)
+// forward   y_nm = Σ_k x_nk w_mk + bias_m
+// backward  dx = dy w          dx_nk    += Σ_m dy_nm w_mk
+//           dw = dyᵀ x         dw_mk    += Σ_n dy_nm x_nk
+//           dbias = Σ_n dy_n   dbias_m  += Σ_n dy_nm
+// saves     x, w              cost  2 NMK operations forward, 4 NMK backward
+// numerics  Eigen's product, one thread in each block; block borders depend on N, M, K alone, so the bits do not depend on the threads
+#include <algorithm>
+#include "check/rows.h"
+#include "core/eigen.h"
+#include "core/parallel.h"
+#include "kernels.h"
+#include "siglip/error.h"
+#include "siglip/ops.h"
+#include "siglip/tape.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+// Rows of x in a block: enough that packing w for each block is small beside the product, at most 16 blocks so that the partial sums of dw
+// stay few.
+Dim row_block(Dim N) { return std::max<Dim>(512, blocks(blocks(N, 16), 64) * 64); }
+
+// Few rows: cut the columns of y as well, so that eight threads have work.
+Dim column_block(Dim N, Dim M) {
+  const Dim wanted = blocks(8, blocks(N, row_block(N)));
+  return std::max<Dim>(128, blocks(blocks(M, wanted), 64) * 64);
+}
+}  // namespace
+
+void cpu::matmul_forward(Real* y, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
+  const Dim rows = row_block(N), columns = column_block(N, M), across = blocks(M, columns);
+  parallel_for(blocks(N, rows) * across, [=](Dim block) {
+    const Dim n = block / across * rows, m = block % across * columns;
+    const Dim height = std::min(rows, N - n), width = std::min(columns, M - m);
+    MatrixMap y_block = matrix(y + n * M + m, height, width, M);
+    const auto x_block = matrix(x + n * K, height, K);
+    const auto w_block = matrix(w + m * K, width, K);
+    if (bias) {
+      y_block.rowwise() = Eigen::Map<const Eigen::Matrix<Real, 1, Eigen::Dynamic>>(bias + m, width);
+      y_block.noalias() += x_block * w_block.transpose();
+    } else {
+      y_block.noalias() = x_block * w_block.transpose();
+    }
+  });
+}
+
+void cpu::matmul_workspace(Dim* reals, Dim N, Dim M, Dim K) { *reals = blocks(N, row_block(N)) * M * (K + 1); }
+
+// Each block of rows gives its rows of dx and its share of dw and dbias; the shares are added in the order of the blocks.
+void cpu::matmul_backward(Real* dx, Real* dw, Real* dbias, Real* workspace, const Real* dy, const Real* x, const Real* w, Dim N, Dim M, Dim K) {
+  const Dim rows = row_block(N), count = blocks(N, rows);
+  Real *dw_shares = workspace, *dbias_shares = workspace + count * M * K;
+  parallel_for(count, [=](Dim block) {
+    const Dim n = block * rows, height = std::min(rows, N - n);
+    const auto dy_block = matrix(dy + n * M, height, M);
+    if (dx) matrix(dx + n * K, height, K).noalias() += dy_block * matrix(w, M, K);
+    if (dw) matrix(dw_shares + block * M * K, M, K).noalias() = dy_block.transpose() * matrix(x + n * K, height, K);
+    if (dbias) matrix(dbias_shares + block * M, 1, M) = dy_block.colwise().sum();
+  });
+  const auto add_shares = [count](Real* sum, const Real* shares, Dim size) {
+    if (!sum) return;
+    parallel_blocks(size, 8192, [=](Dim begin, Dim end) {
+      for (Dim block = 0; block < count; ++block)
+        for (Dim i = begin; i < end; ++i) sum[i] += shares[block * size + i];
+    });
+  };
+  add_shares(dw, dw_shares, M * K);
+  add_shares(dbias, dbias_shares, M);
+}
+
+namespace {
+struct Matmul final : Op {
+  Tensor x, w, bias, y;
+  Matmul(Tensor x_, Tensor w_, Tensor bias_, Tensor y_) : x(std::move(x_)), w(std::move(w_)), bias(std::move(bias_)), y(std::move(y_)) {}
+  const char* name() const override { return "matmul"; }
+  Saved saved() const override { return {{"x", x}, {"w", w}}; }
+  void backward() override {
+    const Dim N = x.rows(), M = w.dim(0), K = w.dim(1);
+    Dim reals = 0;
+    LAUNCH(y.device(), matmul_workspace, &reals, N, M, K);
+    const Tensor workspace({reals}, y.device());
+    LAUNCH(y.device(), matmul_backward, x.grad(), w.grad(), bias.defined() ? bias.grad() : nullptr, workspace.data(), y.grad(), x.data(), w.data(), N, M,
+           K);
+  }
+};
+}  // namespace
+
+Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias) {
+  require(w.rank() == 2, "matmul", "w has shape (M, K), got ", w.shape());
+  require(x.rank() >= 1 && x.columns() == w.dim(1), "matmul", "columns of x = columns of w = ", w.dim(1), ", got x of shape ", x.shape());
+  require(!bias.defined() || bias.shape() == Shape{w.dim(0)}, "matmul", "bias has shape (", w.dim(0), "), got ", bias.shape());
+  Shape shape = x.shape();
+  shape.back() = w.dim(0);
+  Tensor y(shape, x.device());
+  LAUNCH(x.device(), matmul_forward, y.data(), x.data(), w.data(), bias.defined() ? bias.data() : nullptr, x.rows(), w.dim(0), w.dim(1));
+  return recorded(y, {x, w, bias}, Matmul(x, w, bias, y));
+}
+
+OpRow matmul_row() {
+  return {.name = "matmul",
+          .shapes = "x (..., K), w (M, K) -> (..., M)",
+          .cost = "2 NMK",
+          .call = [](const Tensors& in, const OpCase&) { return matmul(in[0], in[1]); },
+          .cases = {{.about = "primes", .shapes = {{5, 13}, {7, 13}}},
+                    {.about = "one number", .shapes = {{1, 1}, {1, 1}}},
+                    {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}}},
+                    {.about = "a row vector", .shapes = {{19}, {6, 19}}},
+                    {.about = "two blocks and a row", .shapes = {{1025, 2}, {3, 2}}},
+                    {.about = "column blocks", .shapes = {{3, 2}, {259, 2}}},
+                    {.about = "mean 1000", .shapes = {{4, 17}, {3, 17}}, .draws = {{1e3, 1}, {0, 1}}}},
+          .rejects = {{.about = "columns differ", .shapes = {{2, 3}, {4, 5}}}, {.about = "w is no matrix", .shapes = {{2, 3}, {3}}}}};
+}
+
+OpRow matmul_bias_row() {
+  return {.name = "matmul_bias",
+          .shapes = "x (..., K), w (M, K), bias (M) -> (..., M)",
+          .cost = "2 NMK",
+          .call = [](const Tensors& in, const OpCase&) { return matmul(in[0], in[1], in[2]); },
+          .reference = [](const Tensors& in, const OpCase&) { return add_rows(matmul(in[0], in[1]), in[2]); },
+          .cases = {{.about = "primes", .shapes = {{5, 13}, {7, 13}, {7}}},
+                    {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}, {5}}},
+                    {.about = "block size - 1", .shapes = {{511, 2}, {3, 2}, {3}}},
+                    {.about = "block size + 1", .shapes = {{513, 2}, {3, 2}, {3}}},
+                    {.about = "column blocks", .shapes = {{3, 2}, {259, 2}, {259}}}},
+          .rejects = {{.about = "bias too long", .shapes = {{2, 3}, {4, 3}, {5}}}}};
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

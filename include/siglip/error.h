@@ -3,6 +3,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace siglip {
 /// Input that breaks a contract: shapes that do not fit, a file that is not what it claims to be.
@@ -14,6 +15,14 @@ struct Error : std::runtime_error {
 struct NoBackend : Error {
   using Error::Error;
 };
+
+/// Shapes in messages: (2, 3).
+template <class T>
+std::ostream& operator<<(std::ostream& out, const std::vector<T>& axes) {
+  out << '(';
+  for (std::size_t i = 0; i < axes.size(); ++i) out << (i ? ", " : "") << axes[i];
+  return out << ')';
+}
 
 /// "where: part part part", thrown as an Error.
 template <class... Part>

@@ -53,6 +53,9 @@ Tensor token_embedding(const Ids& ids, const Tensor& table);
 Tensor take_token(const Tensor& x, Dim t);
 Tensor take_last_token(const Tensor& x);
 
+/// y = x[begin … end-1] of the first axis: queries, keys or values out of one published weight. shapes  x (R, ...), y (end - begin, ...)
+Tensor take_rows(const Tensor& x, Dim begin, Dim end);
+
 /// y_b = x for b = 0 … B-1: the learned query of the MAP head, once for each picture. shapes  x (any), y (B, shape of x)
 Tensor repeat(const Tensor& x, Dim B);
 

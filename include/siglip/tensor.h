@@ -2,14 +2,12 @@
 #pragma once
 #include <initializer_list>
 #include <memory>
-#include <ostream>
 #include <string>
 #include <vector>
 #include "siglip/real.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 using Shape = std::vector<Dim>;
-std::ostream& operator<<(std::ostream& out, const Shape& shape);
 /// The product of all axes; 1 for a scalar. Throws Error on a negative axis or a product beyond 2^62.
 Dim element_count(const Shape& shape);
 

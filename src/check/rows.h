@@ -17,6 +17,7 @@ OpRow attention_row();
 OpRow patch_embedding_row();
 OpRow token_embedding_row();
 OpRow take_token_row();
+OpRow take_rows_row();
 OpRow repeat_row();
 OpRow sigmoid_loss_row();
 OpRow sigmoid_loss_ids_row();

@@ -17,6 +17,10 @@ void cpu::fill(Real* x, Real value, Dim N) {
   parallel_blocks(N, block, [=](Dim begin, Dim end) { std::fill(x + begin, x + end, value); });
 }
 
+void cpu::copy(Real* y, const Real* x, Dim N) {
+  parallel_blocks(N, block, [=](Dim begin, Dim end) { std::copy(x + begin, x + end, y + begin); });
+}
+
 void cpu::accumulate(Real* y, const Real* x, Dim N) {
   parallel_blocks(N, block, [=](Dim begin, Dim end) {
     for (Dim i = begin; i < end; ++i) y[i] += x[i];

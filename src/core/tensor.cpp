@@ -6,12 +6,6 @@
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-std::ostream& operator<<(std::ostream& out, const Shape& shape) {
-  out << '(';
-  for (std::size_t i = 0; i < shape.size(); ++i) out << (i ? ", " : "") << shape[i];
-  return out << ')';
-}
-
 Dim element_count(const Shape& shape) {
   constexpr Dim most = Dim{1} << 62;
   Dim count = 1;

@@ -1,0 +1,57 @@
+// model.h — the two towers of SigLIP and what joins them.
+#pragma once
+#include <string>
+#include <vector>
+#include "siglip/config.h"
+#include "siglip/nn.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// Pictures to unit vectors: patches, blocks, a final norm, the MAP head. No class token, no projection: E = width.
+struct VisionTower {
+  Tensor patch_weight, patch_bias;   // (C, 3, P, P), (C)
+  Tensor positions;                  // (T, C)
+  std::vector<Block> blocks;
+  LayerNorm post_layernorm;
+  MapHead head;
+
+  explicit VisionTower(const SiglipConfig& config);
+  /// images (B, 3, S, S) in [-1, 1] → (B, E), before normalisation.
+  Tensor pooled(const Tensor& images) const;
+  /// images (B, 3, S, S) in [-1, 1] → (B, E), unit rows.
+  Tensor operator()(const Tensor& images) const { return l2_normalize(pooled(images)); }
+  void collect(Parameters& all) const;
+};
+
+/// Texts to unit vectors: the same encoder, no mask at all, the last token, one linear map.
+struct TextTower {
+  Tensor tokens;       // (V, C)
+  Tensor positions;    // (T, C)
+  std::vector<Block> blocks;
+  LayerNorm final_layer_norm;
+  Linear head;         // C → E
+
+  explicit TextTower(const SiglipConfig& config);
+  /// ids (B, T), padded to exactly T → (B, E), before normalisation.
+  Tensor pooled(const Ids& ids) const;
+  Tensor operator()(const Ids& ids) const { return l2_normalize(pooled(ids)); }
+  void collect(Parameters& all) const;
+};
+
+/// logit = exp(log_t) <vision(image), text(ids)> + b;  probability = σ(logit).
+/// A new model has shapes but no memory: parameter_count() costs nothing, initialize() or load_parameters() fills it.
+struct Siglip {
+  SiglipConfig config;
+  VisionTower vision;
+  TextTower text;
+  Tensor log_t, b;     // (1) each; published as logit_scale and logit_bias
+
+  explicit Siglip(const SiglipConfig& config);
+  /// Every tensor once, under its Hugging Face name, in the published order.
+  Parameters parameters() const;
+  Dim parameter_count() const;
+};
+
+/// The authors' initialisation; a function of the seed and the parameter's name, so it does not depend on the order of parameters.
+/// log_t = ln 10; b as given (-10 in the paper). source  the authors' public code, big_vision: models/vit.py and models/proj/image_text/text_transformer.py
+void initialize(const Siglip& model, std::uint64_t seed, double bias = -10);
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,95 @@
+// adamw.cpp — Adam with decoupled weight decay, and the norm that clipping needs.
+//
+// for each parameter p with gradient g (times grad_scale), at step k = 1, 2, …
+//     m ← β1 m + (1 - β1) g          a running mean of the gradient
+//     v ← β2 v + (1 - β2) g²         and of its square
+//     p ← p - lr ( m / (1 - β1ᵏ) / (√(v / (1 - β2ᵏ)) + eps) + decay p )
+// The divisions by 1 - βᵏ undo the start from zero. decay applies to kernels of products only.
+//
+// numerics  elementwise, so the bits do not depend on the threads; the norm sums blocks in double, added in order
+// source    Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019, algorithm 2
+#include <cmath>
+#include "core/parallel.h"
+#include "kernels.h"
+#include "siglip/error.h"
+#include "siglip/optim.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+constexpr Dim block = 1 << 14;
+
+void cpu::adamw_update(Real* p, Real* m, Real* v, const Real* g, Dim N, double lr, double beta1, double beta2, double eps, double decay,
+                       double correction1, double correction2, double grad_scale) {
+  const Real b1 = static_cast<Real>(beta1), b2 = static_cast<Real>(beta2), scale = static_cast<Real>(grad_scale);
+  const Real rate = static_cast<Real>(lr / correction1), root = static_cast<Real>(1 / std::sqrt(correction2)), floor = static_cast<Real>(eps);
+  const Real keep = static_cast<Real>(1 - lr * decay), one_b1 = static_cast<Real>(1 - beta1), one_b2 = static_cast<Real>(1 - beta2);
+  parallel_blocks(N, block, [=](Dim begin, Dim end) {
+    for (Dim i = begin; i < end; ++i) {
+      const Real gi = scale * g[i];
+      m[i] = b1 * m[i] + one_b1 * gi;
+      v[i] = b2 * v[i] + one_b2 * gi * gi;
+      p[i] = keep * p[i] - rate * m[i] / (std::sqrt(v[i]) * root + floor);
+    }
+  });
+}
+
+void cpu::sum_of_squares(double* sum, const Real* x, Dim N) {
+  std::vector<double> shares(static_cast<std::size_t>(blocks(N, block)), 0.0);
+  parallel_for(blocks(N, block), [&](Dim k) {
+    double lanes[8] = {};
+    const Dim begin = k * block, end = std::min(N, begin + block);
+    for (Dim i = begin; i + 8 <= end; i += 8)
+      for (Dim lane = 0; lane < 8; ++lane) lanes[lane] += double(x[i + lane]) * double(x[i + lane]);
+    for (Dim i = begin + (end - begin) / 8 * 8; i < end; ++i) lanes[0] += double(x[i]) * double(x[i]);
+    for (double lane : lanes) shares[static_cast<std::size_t>(k)] += lane;
+  });
+  *sum = 0;
+  for (double share : shares) *sum += share;
+}
+
+AdamW::AdamW(Parameters parameters, const AdamWOptions& options) : parameters_(std::move(parameters)), options_(options) {
+  for (const Parameter& p : parameters_) {
+    p.value.require_grad();
+    m_.push_back(Tensor::full(p.value.shape(), 0, p.value.device()));
+    v_.push_back(Tensor::full(p.value.shape(), 0, p.value.device()));
+  }
+}
+
+void AdamW::step(double lr, double grad_scale) {
+  require(std::isfinite(grad_scale) && std::isfinite(lr), "AdamW", "a finite rate and gradient scale, got ", lr, " and ", grad_scale);
+  ++steps_;
+  const double k = static_cast<double>(steps_);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& p = parameters_[i];
+    if (!p.value.requires_grad()) continue;
+    LAUNCH(p.value.device(), adamw_update, p.value.data(), m_[i].data(), v_[i].data(), p.value.grad(), p.value.size(), lr, options_.beta1, options_.beta2,
+           options_.eps, p.decays ? options_.weight_decay : 0.0, 1 - std::pow(options_.beta1, k), 1 - std::pow(options_.beta2, k), grad_scale);
+  }
+}
+
+void AdamW::zero_grad() {
+  for (const Parameter& p : parameters_) p.value.zero_grad();
+}
+
+Parameters AdamW::state() const {
+  Parameters all;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    all.push_back({"m." + parameters_[i].name, m_[i]});
+    all.push_back({"v." + parameters_[i].name, v_[i]});
+  }
+  return all;
+}
+
+double global_grad_norm(const Parameters& parameters, std::string* worst) {
+  double total = 0;
+  for (const Parameter& p : parameters) {
+    if (!p.value.requires_grad()) continue;
+    double sum = 0;
+    LAUNCH(p.value.device(), sum_of_squares, &sum, p.value.grad(), p.value.size());
+    if (!std::isfinite(sum) && worst && worst->empty()) *worst = p.name;
+    total += sum;
+  }
+  return std::sqrt(total);
+}
+
+double clip_factor(double norm, double largest) { return largest > 0 && norm > largest ? largest / norm : 1; }
+}  // namespace siglip::inline SIGLIP_FLAVOUR

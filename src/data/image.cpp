@@ -66,7 +66,8 @@ void check_size(Dim w, Dim h, std::size_t size, const std::string& name) {
 
 /// Chunks of length, name, data, checksum; the last is IEND. Chunks whose name begins in lower case may be damaged: nobody needs them.
 void check_png(std::string_view file, const std::string& name) {
-  require(file.size() < 33 || starts(file, "\0\0\0\x0DIHDR"sv, 8), name, "a PNG that begins with its header is expected, got another chunk first");
+  require(file.size() >= 33, name, "a whole PNG is expected, got one cut off after ", file.size(), " bytes");
+  require(starts(file, "\0\0\0\x0DIHDR"sv, 8), name, "a PNG that begins with its header is expected, got another chunk first");
   for (std::size_t at = 8;;) {
     require(at + 12 <= file.size(), name, "a whole PNG is expected, got one cut off after ", file.size(), " bytes");
     const std::size_t length = big_endian(file, at, 4);

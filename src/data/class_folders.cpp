@@ -1,0 +1,74 @@
+// class_folders.cpp — a folder for each class, its name the class: as Ultralytics lays out data to classify.
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include "data/sources.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+namespace fs = std::filesystem;
+
+/// By the name's ending. Formats that cannot be decoded count as well: the user hears of them when they are.
+bool is_picture(const std::string& name) {
+  static const std::set<std::string> endings = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jxl"};
+  std::string ending = fs::path(name).extension().string();
+  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return endings.contains(ending);
+}
+
+std::vector<std::string> pictures(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name[0] != '.' && !entry.is_directory() && is_picture(name)) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string caption(std::string text, const std::string& name) {
+  for (std::size_t at = 0; (at = text.find("{}", at)) != std::string::npos; at += name.size()) text.replace(at, 2, name);
+  return text;
+}
+
+/// The pairs of one folder of class folders.
+Split read_split(const std::string& name, const std::string& folder, const std::vector<std::string>& classes, const DataOptions& options) {
+  Split split{name, {}};
+  Root root(folder);
+  for (std::size_t label = 0; label < classes.size(); ++label) {
+    if (!fs::is_directory(folder + "/" + classes[label])) continue;
+    for (const std::string& picture : pictures(folder + "/" + classes[label]))
+      split.pairs.push_back({root.resolve(classes[label] + "/" + picture, folder), caption(options.text_template, classes[label]),
+                             static_cast<std::int32_t>(label), false});
+  }
+  return split;
+}
+}  // namespace
+
+DataSet read_class_folders(const std::string& root, const DataOptions& options) {
+  require(options.text_template.find("{}") != std::string::npos, "text template", "{} is expected where the class name goes, got \"",
+          options.text_template, "\"");
+  // A folder train that holds pictures itself is the class of trains.
+  std::vector<std::pair<std::string, std::string>> folders;  // split, folder
+  for (const std::string& name : subfolders(root)) {
+    const std::string split = split_name(name);
+    if ((split == "train" || split == "val" || split == "test") && !subfolders(root + "/" + name).empty())
+      folders.emplace_back(split, root + "/" + name);
+  }
+  if (folders.empty()) folders.emplace_back("train", root);
+
+  std::set<std::string> names;
+  for (const auto& [split, folder] : folders)
+    for (const std::string& name : subfolders(folder))
+      if (!pictures(folder + "/" + name).empty()) names.insert(name);
+
+  DataSet data;
+  data.classes.assign(names.begin(), names.end());
+  data.text_template = options.text_template;
+  for (const std::string& name : data.classes) check_text(name, root + "/" + name);
+  if (!names.empty())
+    for (const auto& [split, folder] : folders) data.splits.push_back(read_split(split, folder, data.classes, options));
+  return data;
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,123 @@
+// csv.cpp — comma- and tab-separated values: records, and the pairs in them.
+#include <algorithm>
+#include "data/sources.h"
+#include "siglip/checkpoint.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+/// Bytes of the UTF-8 character that begins at `at`; 0 if there is none (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF).
+std::size_t character_bytes(std::string_view text, std::size_t at) {
+  auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned>(static_cast<unsigned char>(text[at + i])) : 0u; };
+  auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) { return byte(i) >= low && byte(i) <= high; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) return follows(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF) && follows(2) ? 3 : 0;
+  if (first >= 0xF0 && first <= 0xF4) return follows(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF) && follows(2) && follows(3) ? 4 : 0;
+  return 0;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+std::size_t column(const std::vector<std::string>& header, const std::string& name, const std::string& where) {
+  const auto count = std::count(header.begin(), header.end(), name);
+  require(count == 1, where, "one column \"", name, "\" is expected in the header, got ", count ? "several" : "none", " among: ", joined(header));
+  return static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin());
+}
+
+bool truth(const std::string& word, const std::string& where) {
+  const bool yes = word == "true" || word == "True" || word == "1";
+  require(yes || word.empty() || word == "false" || word == "False" || word == "0", where, "true or false is expected as distractor, got ", word);
+  return yes;
+}
+}  // namespace
+
+void check_text(std::string_view text, const std::string& name) {
+  std::size_t line = 1;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t bytes = character_bytes(text, at);
+    require(bytes > 0, name + ":" + std::to_string(line), "UTF-8 is expected, got byte ", static_cast<int>(static_cast<unsigned char>(text[at])));
+    require(text[at] != '\0', name + ":" + std::to_string(line), "text is expected, got a NUL byte");
+    line += text[at] == '\n' || (text[at] == '\r' && (at + 1 == text.size() || text[at + 1] != '\n'));
+    at += bytes;
+  }
+}
+
+Table::Table(std::string bytes, std::string name, char delimiter) : bytes_(std::move(bytes)), name_(std::move(name)), delimiter_(delimiter) {
+  if (bytes_.starts_with("\xEF\xBB\xBF")) at_ = 3;
+  check_text(bytes_, name_);
+}
+
+std::string Table::where() const { return name_ + ":" + std::to_string(record_line_); }
+
+/// From behind the opening quote to behind the closing one.
+void Table::quoted(std::string& field) {
+  for (;; ++at_) {
+    require(at_ < bytes_.size(), where(), "a closing quote is expected, got the end of the file");
+    const char c = bytes_[at_];
+    if (c == '"') {
+      if (at_ + 1 == bytes_.size() || bytes_[at_ + 1] != '"') break;
+      ++at_;
+    }
+    line_ += c == '\n' || (c == '\r' && (at_ + 1 == bytes_.size() || bytes_[at_ + 1] != '\n'));
+    field.push_back(c);
+  }
+  ++at_;
+  const char after = at_ < bytes_.size() ? bytes_[at_] : '\n';
+  require(after == delimiter_ || after == '\n' || after == '\r', where(), "the field's end is expected behind its closing quote, got ", after);
+}
+
+bool Table::next(std::vector<std::string>& fields) {
+  auto at_break = [&] { return bytes_[at_] == '\n' || bytes_[at_] == '\r'; };
+  auto skip_break = [&] {
+    at_ += bytes_.compare(at_, 2, "\r\n") == 0 ? 2 : 1;
+    ++line_;
+  };
+  fields.clear();
+  while (at_ < bytes_.size() && at_break()) skip_break();
+  if (at_ == bytes_.size()) return false;
+  record_line_ = line_;
+  for (;;) {
+    std::string& field = fields.emplace_back();
+    if (at_ < bytes_.size() && bytes_[at_] == '"') {
+      ++at_;
+      quoted(field);
+    } else {
+      const std::size_t begin = at_;
+      while (at_ < bytes_.size() && bytes_[at_] != delimiter_ && !at_break()) ++at_;
+      field.assign(bytes_, begin, at_ - begin);
+    }
+    if (at_ == bytes_.size()) return true;
+    if (at_break()) {
+      skip_break();
+      return true;
+    }
+    ++at_;  // the delimiter
+  }
+}
+
+std::vector<Pair> read_table(const std::string& file, char delimiter, const DataOptions& options) {
+  Table table(read_file(file), file, delimiter);
+  std::vector<std::string> header, fields;
+  require(table.next(header), file, "a header line is expected, got an empty file");
+  const std::size_t image = column(header, options.image_column, table.where()), text = column(header, options.text_column, table.where());
+  const auto marked = std::find(header.begin(), header.end(), "distractor");
+  const auto distractor = static_cast<std::size_t>(marked - header.begin());
+
+  Root root(file.find('/') == std::string::npos ? "." : file.substr(0, file.rfind('/') + 1));
+  std::vector<Pair> pairs;
+  while (table.next(fields)) {
+    require(fields.size() == header.size(), table.where(), header.size(), " columns as in the header are expected, got ", fields.size());
+    require(!fields[text].empty(), table.where(), "a text is expected, got an empty one");
+    const bool apart = marked != header.end() && truth(fields[distractor], table.where());
+    pairs.push_back({root.resolve(fields[image], table.where()), fields[text], -1, apart});
+  }
+  require(!pairs.empty(), file, "at least one pair is expected, got a header alone");
+  return pairs;
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

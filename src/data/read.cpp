@@ -1,0 +1,146 @@
+// read.cpp — recognises what a path holds, and holds out a val split where there is none.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include "data/sources.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+namespace fs = std::filesystem;
+
+bool is_inside(const std::string& path, const std::string& folder) {
+  return path == folder || folder == "/" || (path.starts_with(folder) && path[folder.size()] == '/');
+}
+
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+bool ends(const std::string& path, const std::string& ending) {
+  std::string tail = fs::path(path).extension().string();
+  for (char& c : tail) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return tail == ending;
+}
+
+std::vector<Split> read_metadata_splits(const std::string& root, const DataOptions& options) {
+  if (auto pairs = read_metadata(root, options)) return {{"train", std::move(*pairs)}};
+  std::vector<Split> splits;
+  for (const std::string& name : subfolders(root))
+    if (auto pairs = read_metadata(root + "/" + name, options)) splits.push_back({split_name(name), std::move(*pairs)});
+  return splits;
+}
+
+/// train, val, test, then the others by name.
+void sort_splits(std::vector<Split>& splits, const std::string& root) {
+  auto place = [](const Split& split) { return split.name == "train" ? 0 : split.name == "val" ? 1 : split.name == "test" ? 2 : 3; };
+  std::sort(splits.begin(), splits.end(),
+            [&](const Split& a, const Split& b) { return place(a) != place(b) ? place(a) < place(b) : a.name < b.name; });
+  for (std::size_t i = 1; i < splits.size(); ++i)
+    require(splits[i].name != splits[i - 1].name, root, "one folder for split ", splits[i].name, " is expected, got several");
+}
+
+/// Moves pairs from train to a new split val. Pairs of equal captions stay together, so that no caption of val was seen in training; where
+/// the caption is a class each class keeps most of its pictures in train, so there the picture's own name decides.
+void hold_out(DataSet& data, double fraction) {
+  if (fraction == 0 || !data.find("train") || data.find("val")) return;
+  std::vector<Pair> all = std::move(data.splits[0].pairs), train, val;
+  std::map<std::uint64_t, bool> held;
+  auto hash = [&](const Pair& pair) { return text_hash(data.classes.empty() ? pair.text : pair.image.substr(data.root.size())); };
+  bool any = false, every = true;
+  for (const Pair& pair : all) {
+    const std::uint64_t h = hash(pair);
+    held[h] = std::ldexp(static_cast<double>(h), -64) < fraction;
+    any = any || held[h], every = every && held[h];
+  }
+  if (held.size() >= 2 && !any) held.begin()->second = true;  // at least the one of the smallest hash
+  if (every) held.rbegin()->second = false;
+  for (Pair& pair : all) (held[hash(pair)] ? val : train).push_back(std::move(pair));
+  data.splits[0].pairs = std::move(train);
+  if (!val.empty()) data.splits.insert(data.splits.begin() + 1, {"val", std::move(val)});
+}
+}  // namespace
+
+std::uint64_t text_hash(std::string_view text) {
+  std::uint64_t h = 0xCBF29CE484222325;
+  for (char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+  h = (h ^ h >> 30) * 0xBF58476D1CE4E5B9;
+  h = (h ^ h >> 27) * 0x94D049BB133111EB;
+  return h ^ h >> 31;
+}
+
+std::string split_name(const std::string& folder_name) { return folder_name == "validation" || folder_name == "valid" ? "val" : folder_name; }
+
+std::vector<std::string> subfolders(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name[0] != '.' && entry.is_directory()) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Root::Root(std::string folder) : folder_(without_slash(std::move(folder))), canonical_(fs::canonical(folder_).string()) {}
+
+std::string Root::resolve(const std::string& name, const std::string& where) {
+  const fs::path relative(name);
+  bool fits = !name.empty() && relative.is_relative();
+  for (const fs::path& part : relative) fits = fits && part != "..";
+  require(fits, where, "a picture inside this file's folder is expected, got \"", name, "\"");
+
+  // A link may lead elsewhere. Folders are followed once; a file only if it is a link, because there may be millions.
+  const std::string path = folder_ + "/" + name, parent = fs::path(path).parent_path().string();
+  std::error_code problem;
+  auto [at, fresh] = inside_.try_emplace(parent, false);
+  if (fresh) at->second = is_inside(fs::weakly_canonical(parent, problem).string(), canonical_);
+  fits = at->second;
+  if (fits && fs::is_symlink(fs::symlink_status(path, problem))) fits = is_inside(fs::weakly_canonical(path, problem).string(), canonical_);
+  require(fits, where, "a picture inside this file's folder is expected, got \"", name, "\", a link out of it");
+  return path;
+}
+
+const Split* DataSet::find(const std::string& name) const {
+  const auto at = std::find_if(splits.begin(), splits.end(), [&](const Split& split) { return split.name == name; });
+  return at == splits.end() ? nullptr : &*at;
+}
+
+const Split& DataSet::split(const std::string& name) const {
+  const Split* found = find(name);
+  std::string names;
+  for (const Split& one : splits) names += (names.empty() ? "" : ", ") + one.name;
+  require(found != nullptr, root, "a split \"", name, "\" is expected, got only ", names.empty() ? "none" : names);
+  return *found;
+}
+
+DataSet read_data(const std::string& path, const DataOptions& options) {
+  require(options.val_fraction >= 0 && options.val_fraction < 1, "val fraction", "a number in [0, 1) is expected, got ", options.val_fraction);
+  DataSet data;
+  try {
+    const fs::file_status status = fs::status(path);
+    require(fs::exists(status), path, "a folder, a .csv or a .tsv file is expected, got nothing of this name");
+    if (fs::is_directory(status)) {
+      const std::string root = without_slash(path);
+      data.splits = read_metadata_splits(root, options);
+      if (data.splits.empty()) data = read_class_folders(root, options);
+      require(!data.splits.empty(), path,
+              "metadata.jsonl, metadata.csv, folders train, val, … that have one, or class folders with pictures are expected, ",
+              "got none of these");
+      data.root = root;
+    } else {
+      const bool comma = ends(path, ".csv");
+      require(comma || ends(path, ".tsv"), path, "a folder, a .csv or a .tsv file is expected, got another file");
+      data.splits = {{"train", read_table(path, comma ? ',' : '\t', options)}};
+      data.root = fs::path(path).has_parent_path() ? fs::path(path).parent_path().string() : ".";
+    }
+  } catch (const fs::filesystem_error& error) {
+    fail(error.path1().empty() ? path : error.path1().string(), "a folder that can be read is expected, got: ", error.code().message());
+  }
+  sort_splits(data.splits, path);
+  for (const Split& split : data.splits) require(!split.pairs.empty(), path, "at least one pair is expected in split ", split.name, ", got none");
+  hold_out(data, options.val_fraction);
+  return data;
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,79 @@
+// stb.cpp — stb_image and stb_image_write, compiled here and nowhere else.
+#include "data/stb.h"
+#include <cstdlib>
+
+// What a damaged header may make stb ask for is bounded here: it takes a null pointer for "out of memory".
+static thread_local std::size_t stb_most = 0;
+static void* stb_malloc(std::size_t bytes) { return bytes > stb_most ? nullptr : std::malloc(bytes); }
+static void* stb_realloc(void* old, std::size_t bytes) { return bytes > stb_most ? nullptr : std::realloc(old, bytes); }
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wall"
+#pragma GCC diagnostic ignored "-Wextra"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#define STBI_MALLOC(bytes) stb_malloc(bytes)
+#define STBI_REALLOC(old, bytes) stb_realloc(old, bytes)
+#define STBI_FREE(memory) std::free(memory)
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_NO_STDIO
+#define STBI_NO_LINEAR
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#include <stb_image.h>
+#define STBI_WRITE_NO_STDIO
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#include <stb_image_write.h>
+#pragma GCC diagnostic pop
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+constexpr std::size_t header_most = std::size_t{1} << 20;  // stb's tables; a header needs no more
+
+StbPicture failed() {
+  StbPicture picture;
+  picture.problem = stbi_failure_reason() ? stbi_failure_reason() : "unknown reason";
+  return picture;
+}
+}  // namespace
+
+StbPicture stb_header(const std::uint8_t* bytes, std::size_t size) {
+  stb_most = header_most;
+  int width = 0, height = 0, channels = 0;
+  if (!stbi_info_from_memory(bytes, static_cast<int>(size), &width, &height, &channels)) return failed();
+  return {width, height, channels, {}, {}};
+}
+
+StbPicture stb_decode(const std::uint8_t* bytes, std::size_t size, std::size_t most) {
+  stb_most = most;
+  int width = 0, height = 0, channels = 0;
+  stbi_uc* values = stbi_load_from_memory(bytes, static_cast<int>(size), &width, &height, &channels, 0);
+  if (!values) return failed();
+  StbPicture picture{width, height, channels, {}, {}};
+  const auto count = static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels);
+  try {
+    picture.values.assign(values, values + count);
+  } catch (...) {
+    stbi_image_free(values);
+    throw;
+  }
+  stbi_image_free(values);
+  return picture;
+}
+
+std::string stb_png(const std::uint8_t* rgb, Dim width, Dim height) {
+  std::string file;
+  auto append = [](void* to, void* bytes, int size) {
+    static_cast<std::string*>(to)->append(static_cast<char*>(bytes), static_cast<std::size_t>(size));
+  };
+  const int w = static_cast<int>(width), h = static_cast<int>(height);
+  return stbi_write_png_to_func(append, &file, w, h, 3, rgb, 3 * w) ? file : std::string();
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

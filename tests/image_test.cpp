@@ -1,0 +1,190 @@
+// Pictures: what is decoded, and what is refused with which words.
+#include <doctest/doctest.h>
+#include <cstdlib>
+#include "folder.h"
+#include "pictures.h"
+#include "siglip/data.h"
+#include "siglip/error.h"
+#include "siglip/rng.h"
+using namespace siglip;
+
+namespace {
+Image decode(const std::string& file) { return decode_image(reinterpret_cast<const std::uint8_t*>(file.data()), file.size(), "x"); }
+std::string problem(const std::string& file) {
+  try {
+    decode(file);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string number(std::size_t value, int bytes = 4) {
+  std::string out;
+  for (int i = bytes - 1; i >= 0; --i) out.push_back(static_cast<char>(value >> (8 * i)));
+  return out;
+}
+std::string chunk(const std::string& kind, const std::string& data) {
+  std::uint32_t c = ~0u;
+  for (char byte : kind + data) {
+    c ^= static_cast<std::uint8_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) c = (c & 1) ? 0xEDB88320u ^ c >> 1 : c >> 1;
+  }
+  return number(data.size()) + kind + data + number(~c);
+}
+/// Deflate's stored form: no compression at all.
+std::string stored(const std::string& raw) {
+  std::size_t a = 1, b = 0;
+  for (char byte : raw) a = (a + static_cast<std::uint8_t>(byte)) % 65521, b = (b + a) % 65521;
+  std::string length = number(raw.size(), 2), inverse = number(~raw.size() & 0xFFFF, 2);
+  std::swap(length[0], length[1]), std::swap(inverse[0], inverse[1]);
+  return "\x78\x01\x01" + length + inverse + raw + number(b << 16 | a);
+}
+/// rows: with the filter byte 0 before each.
+std::string png(std::size_t width, std::size_t height, int depth, int color, const std::string& rows, const std::string& extra = "",
+                int interlaced = 0) {
+  const std::string header = number(width) + number(height) + char(depth) + char(color) + std::string(2, '\0') + char(interlaced);
+  return "\x89PNG\r\n\x1A\n" + chunk("IHDR", header) + extra + chunk("IDAT", stored(rows)) + chunk("IEND", "");
+}
+std::string bytes(std::initializer_list<int> values) {
+  std::string out;
+  for (int v : values) out.push_back(static_cast<char>(v));
+  return out;
+}
+using Rgb = std::vector<std::uint8_t>;
+bool near(const Image& image, std::size_t pixel, Rgb want, int tolerance) {
+  for (std::size_t c = 0; c < 3; ++c)
+    if (std::abs(image.rgb[3 * pixel + c] - want[c]) > tolerance) return false;
+  return true;
+}
+const std::string red = png(1, 1, 8, 2, bytes({0, 200, 10, 20}));
+}  // namespace
+
+TEST_CASE("image: every kind of PNG becomes 8-bit red green blue") {
+  CHECK(decode(red).rgb == Rgb{200, 10, 20});
+  CHECK(decode(png(2, 1, 8, 0, bytes({0, 7, 9}))).rgb == Rgb{7, 7, 7, 9, 9, 9});         // gray
+  CHECK(decode(png(2, 1, 1, 0, bytes({0, 0x40}))).rgb == Rgb{0, 0, 0, 255, 255, 255});   // black and white
+  CHECK(decode(png(1, 1, 16, 0, bytes({0, 0x12, 0xFF}))).rgb == Rgb{0x12, 0x12, 0x12});  // the upper 8 of 16 bits
+  CHECK(decode(png(1, 1, 16, 2, bytes({0, 1, 255, 2, 255, 3, 255}))).rgb == Rgb{1, 2, 3});
+  CHECK(decode(png(2, 1, 8, 4, bytes({0, 100, 255, 100, 0}))).rgb == Rgb{100, 100, 100, 255, 255, 255});              // gray and alpha
+  CHECK(decode(png(2, 1, 8, 6, bytes({0, 0, 100, 255, 128, 9, 9, 9, 0}))).rgb == Rgb{127, 177, 255, 255, 255, 255});  // on white
+  CHECK(decode(png(1, 1, 16, 6, bytes({0, 0, 0, 0, 0, 0, 0, 128, 0}))).rgb == Rgb{127, 127, 127});
+  const std::string palette = chunk("PLTE", bytes({1, 2, 3, 4, 5, 6}));
+  CHECK(decode(png(2, 1, 8, 3, bytes({0, 1, 0}), palette)).rgb == Rgb{4, 5, 6, 1, 2, 3});
+  CHECK(decode(png(2, 1, 8, 3, bytes({0, 1, 0}), palette + chunk("tRNS", bytes({255, 0})))).rgb == Rgb{255, 255, 255, 1, 2, 3});
+  CHECK(decode(png(2, 1, 8, 2, bytes({0, 1, 2, 3, 4, 5, 6}), chunk("tRNS", bytes({0, 4, 0, 5, 0, 6})))).rgb == Rgb{1, 2, 3, 255, 255, 255});
+  CHECK(decode(png(2, 2, 8, 0, bytes({0, 1, 0, 2, 0, 3, 4}), "", 1)).rgb == Rgb{1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4});  // interlaced
+}
+
+TEST_CASE("image: JPEG, plain, progressive, gray, CMYK; an EXIF orientation is not applied") {
+  for (const std::string& file : {jpeg_baseline, jpeg_progressive, jpeg_rotated, jpeg_baseline + red}) {
+    const Image image = decode(file);
+    CHECK(image.width == 16);
+    CHECK(image.height == 8);
+    CHECK(near(image, 0, {220, 20, 20}, 4));
+    CHECK(near(image, 15, {20, 20, 220}, 4));
+  }
+  CHECK(near(decode(jpeg_gray), 5, {100, 100, 100}, 2));
+  CHECK(near(decode(jpeg_cmyk), 5, {255, 0, 0}, 8));
+}
+
+TEST_CASE("image: PNG written and read again is the same picture") {
+  Image image{37, 11, {}};
+  Rng rng(5);
+  for (Dim i = 0; i < 3 * 37 * 11; ++i) image.rgb.push_back(static_cast<std::uint8_t>(rng.below(256)));
+  const Folder folder;
+  write_png(folder / "a.png", image);
+  const Image again = read_image(folder / "a.png");
+  CHECK(again.width == 37);
+  CHECK(again.rgb == image.rgb);
+  CHECK(encode_png(image) == encode_png(image));
+  image.rgb.pop_back();
+  CHECK_THROWS_WITH_AS(encode_png(image), "encode_png: 1 to 2^28 pixels of 3 bytes are expected, got 37 x 11 and 1220 bytes", Error);
+}
+
+TEST_CASE("image: extreme shapes") {
+  for (auto [w, h] : {std::pair<Dim, Dim>{1, 16384}, {16384, 1}}) {
+    const Image image{w, h, Rgb(static_cast<std::size_t>(3 * w * h), 9)};
+    CHECK(decode(encode_png(image)).rgb == image.rgb);
+    CHECK(resize(image, 5, 5, Filter::bicubic).rgb == Rgb(75, 9));
+  }
+}
+
+TEST_CASE("image: what is no picture is refused by name") {
+  const Folder folder;
+  CHECK_THROWS_WITH_AS(read_image(folder / "none.png"), (folder / "none.png: a readable file is expected, got: No such file or directory").c_str(),
+                       Error);
+  CHECK_THROWS_WITH_AS(read_image(folder.path), (folder.path + ": a regular file is expected, got a folder").c_str(), Error);
+  const std::string text = folder.write("text.jpg", "hello");
+  CHECK_THROWS_WITH_AS(read_image(text), (text + ": a JPEG or PNG picture is expected, got no picture").c_str(), Error);
+  const std::string wanted = "x: a JPEG or PNG picture is expected, got ";
+  CHECK(problem("") == wanted + "an empty file");
+  CHECK(problem("GIF89a") == wanted + "GIF");
+  CHECK(problem("RIFF1234WEBPVP8 ") == wanted + "WebP");
+  CHECK(problem(bytes({0, 0, 0, 32}) + "ftypavif") == wanted + "AVIF");
+  CHECK(problem(bytes({0, 0, 0, 32}) + "ftypheic") == wanted + "HEIC or a film");
+  CHECK(problem("<?xml?><svg>") == wanted + "SVG");
+  CHECK(problem("BM123") == wanted + "BMP");
+  CHECK(problem(bytes({'I', 'I', '*', 0})) == wanted + "TIFF");
+  CHECK(problem("8BPS") == wanted + "PSD");
+  CHECK(problem(bytes({0xFF, 0x0A})) == wanted + "JPEG XL");
+  CHECK(problem(bytes({0, 0, 0, 12}) + "jP  ") == wanted + "JPEG 2000");
+}
+
+TEST_CASE("image: damage") {
+  std::string file = red;
+  file[file.size() - 20] ^= 1;  // within IDAT
+  CHECK(problem(file) == "x: an undamaged PNG is expected, got a wrong checksum at byte 33");
+  CHECK(problem(png(1, 1, 8, 2, bytes({0, 1}))).starts_with("x: a PNG that can be decoded is expected, got: "));
+  CHECK(problem(png(1, 1, 3, 2, bytes({0, 1, 2, 3}))).starts_with("x: a PNG that can be decoded is expected, got: "));
+  CHECK(problem("\x89PNG\r\n\x1A\n" + chunk("IEND", std::string(30, 'x'))) ==
+        "x: a PNG that begins with its header is expected, got another chunk first");
+  std::string twelve = jpeg_baseline, arithmetic = jpeg_baseline;
+  const std::size_t frame = jpeg_baseline.find("\xFF\xC0");
+  twelve[frame + 4] = 12;
+  CHECK(problem(twelve).starts_with("x: a JPEG that can be decoded is expected, got: "));
+  arithmetic[frame + 1] = '\xC9';
+  CHECK(problem(arithmetic).starts_with("x: a JPEG that can be decoded is expected, got: "));
+}
+
+TEST_CASE("image: a file cut off anywhere is refused") {
+  const std::string cut_png = encode_png(resize(decode(jpeg_baseline), 50, 40, Filter::bicubic));
+  for (const std::string& file : {cut_png, jpeg_baseline, jpeg_progressive})
+    for (std::size_t size = 0; size < file.size(); ++size) CHECK(!problem(file.substr(0, size)).empty());
+  CHECK(problem(jpeg_baseline.substr(0, 200)) == "x: a whole JPEG is expected, got one cut off after 200 bytes");
+  CHECK(problem(red.substr(0, 40)) == "x: a whole PNG is expected, got one cut off after 40 bytes");
+}
+
+TEST_CASE("image: bombs are refused before they cost memory or time") {
+  CHECK(problem(png(65535, 65535, 8, 0, "")) == "x: 1 to 2^28 pixels are expected, got 65535 x 65535");
+  const std::string wide = png(10000, 10000, 1, 0, "");
+  CHECK(problem(wide) == "x: as much data as 10000 x 10000 pixels need is expected, got " + std::to_string(wide.size()) + " bytes");
+  const std::size_t scan = jpeg_progressive.find("\xFF\xDA"), end = jpeg_progressive.rfind("\xFF\xD9");
+  std::string scans = jpeg_progressive.substr(0, end);
+  for (int i = 0; i < 10000; ++i) scans += jpeg_progressive.substr(scan, end - scan);
+  CHECK(problem(scans + "\xFF\xD9") == "x: at most 500 scans of a JPEG are expected, got more");
+}
+
+TEST_CASE("image: a thousand files with flipped bits are refused or decoded, never more") {
+  Rng rng(3);
+  const std::string small_png = encode_png(resize(decode(jpeg_baseline), 20, 30, Filter::bicubic));
+  for (const std::string& good : {jpeg_baseline, jpeg_progressive, jpeg_cmyk, small_png, red}) {
+    for (int i = 0; i < 1000; ++i) {
+      std::string file = good;
+      for (Dim flips = 1 + rng.below(4); flips > 0; --flips)
+        file[static_cast<std::size_t>(rng.below(static_cast<Dim>(file.size())))] ^= static_cast<char>(1 << rng.below(8));
+      const std::string words = problem(file);
+      CHECK((words.empty() || words.starts_with("x: ")));
+    }
+  }
+}
+
+TEST_CASE("image: reals run from -1 to 1, channel by channel") {
+  const Image image{2, 1, {0, 255, 51, 255, 0, 102}};
+  CHECK(to_tensor({{1, 1, {0, 255, 51}}}).to_vector() == std::vector<Real>{-1, 1, Real(51) / Real(127.5) - 1});
+  std::vector<Real> reals(6);
+  to_reals(reals.data(), image);
+  CHECK(reals == std::vector<Real>{-1, 1, 1, -1, Real(51) / Real(127.5) - 1, Real(102) / Real(127.5) - 1});
+  CHECK_THROWS_WITH_AS(to_tensor({}), "to_tensor: at least one picture is expected, got none", Error);
+  CHECK_THROWS_WITH_AS(to_tensor({image}), "to_tensor: pictures of 2 x 2 are expected, got 2 x 1", Error);
+}

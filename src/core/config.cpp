@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <limits>
 #include <utility>
+#include "core/limits.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-constexpr Dim most_width = 1 << 16, most_layers = 1 << 10, most_mlp = 1 << 20, most_vocab = 1 << 24, most_tokens = 1 << 16, most_pixels = 1 << 14;
-
 // Encoders: width, layers, heads, mlp.                                            source  Alabdulmohsin et al. 2023 for So400m
 constexpr EncoderConfig nano{48, 2, 3, 192}, tiny{96, 3, 3, 384};
 constexpr EncoderConfig base{768, 12, 12, 3072}, large{1024, 24, 16, 4096}, so400m{1152, 27, 16, 4304}, giant_opt{1536, 40, 16, 6144};

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include "core/limits.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -19,7 +20,7 @@ namespace {
 constexpr std::string_view marks = ",.;:!?\"'()[]{}-_/\\", symbols = "#$%&*+<=>@^`|~";
 constexpr const char *pad = "<pad>", *end = "</s>", *unknown = "<unk>";
 constexpr std::int32_t end_id = 1, unknown_id = 2;
-constexpr Dim specials = 3, most_vocab = 1 << 24, most_context = 1 << 16;
+constexpr Dim specials = 3;
 
 bool is_dropped(char c) {
   const unsigned char byte = static_cast<unsigned char>(c);
@@ -157,7 +158,8 @@ std::vector<std::string> read_vocabulary(const Json& vocabulary, const std::stri
   std::vector<std::string> words(vocabulary.size());
   std::vector<bool> taken(vocabulary.size());
   for (const auto& [word, id] : vocabulary.items()) {
-    require(id.is_number_unsigned() && id < vocabulary.size(), file, "the id of ", brief(word), " is 0 to ", size - 1, ", got ", brief(id));
+    require(id.is_number_unsigned() && id.get<std::uint64_t>() < vocabulary.size(), file, "the id of ", brief(word), " is 0 to ", size - 1, ", got ",
+            brief(id));
     const std::size_t i = id.get<std::size_t>();
     require(!taken[i], file, "each id once is expected, got ", i, " for ", brief(words[i]), " and ", brief(word));
     taken[i] = true;
@@ -170,7 +172,7 @@ std::vector<std::string> read_vocabulary(const Json& vocabulary, const std::stri
 }  // namespace
 
 std::unique_ptr<Tokenizer> learn_words(const std::vector<std::string>& texts, Dim context, Dim max_vocab) {
-  require(context >= 1 && context <= most_context, "learn_words", "context is 1 to ", most_context, ", got ", context);
+  require(context >= 1 && context <= most_tokens, "learn_words", "context is 1 to ", most_tokens, ", got ", context);
   require(max_vocab >= specials && max_vocab <= most_vocab, "learn_words", "max_vocab is ", specials, " to ", most_vocab, ", got ", max_vocab);
   std::unordered_map<std::string, std::int64_t> counts;
   for (const std::string& text : texts) {
@@ -190,13 +192,12 @@ std::unique_ptr<Tokenizer> words_from_json(const Json& json, const std::string& 
   const Json::json_pointer length("/truncation/max_length"), vocabulary("/model/vocab");
   require(json.contains(length) && json.at(length).is_number_unsigned(), file, "a whole number truncation.max_length is expected, got ",
           json.contains(length) ? brief(json.at(length)) : "none");
-  require(json.at(length) >= 1 && json.at(length) <= most_context, file, "truncation.max_length is 1 to ", most_context, ", got ",
-          brief(json.at(length)));
-  const Dim context = json.at(length).get<Dim>();
+  const std::uint64_t context = json.at(length).get<std::uint64_t>();
+  require(context >= 1 && context <= most_tokens, file, "truncation.max_length is 1 to ", most_tokens, ", got ", context);
   require(json.contains(vocabulary), file, "model.vocab is expected, got none");
 
   // Everything but the vocabulary stands exactly as save() writes it; the order of keys is free.
-  const nlohmann::json expected = form(context);
+  const nlohmann::json expected = form(static_cast<Dim>(context));
   for (const auto& [key, value] : expected.items()) {
     const auto found = json.find(key);
     require(found != json.end(), file, "\"", key, "\" is expected, got none");
@@ -205,6 +206,6 @@ std::unique_ptr<Tokenizer> words_from_json(const Json& json, const std::string& 
     require(got == value, file, "\"", key, "\" of a tokenizer written by siglip is expected, got another one");
   }
   for (const auto& [key, value] : json.items()) require(expected.contains(key), file, "no ", brief(key), " is expected, got one");
-  return std::make_unique<Words>(read_vocabulary(json.at(vocabulary), file), context);
+  return std::make_unique<Words>(read_vocabulary(json.at(vocabulary), file), static_cast<Dim>(context));
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

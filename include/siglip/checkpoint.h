@@ -15,8 +15,9 @@ struct TensorInfo {
   std::int64_t offset = 0, bytes = 0;   // within the file
 };
 
-/// A safetensors file, mapped into memory. The header is checked against the file before anything is allocated: sizes, order, gaps,
-/// overlaps, duplicates. Throws Error naming the file and the first thing that is wrong.
+/// A safetensors file, kept open; tensors are read when asked for. The header is checked against the file before anything is allocated: sizes,
+/// order, gaps, overlaps, duplicates. Throws Error naming the file and the first thing that is wrong, also when the file shrinks later (which
+/// would end the process if it were mapped into memory).
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
@@ -28,11 +29,12 @@ class SafetensorsFile {
   void read_into(const std::string& name, const Tensor& to) const;  // throws Error unless the shape is to's
 
  private:
-  struct Map;
-  std::shared_ptr<const Map> map_;
+  struct File;
+  std::shared_ptr<const File> file_;
 };
 
-/// F32 from a float build, F64 from a double one; written to a temporary name, flushed, renamed. Equal input gives equal bytes.
+/// F32 from a float build, F64 from a double one, in the given order; written to a temporary name, flushed, renamed. Equal input gives equal
+/// bytes. Metadata always says "format": "pt", which transformers asks for.
 void write_safetensors(const std::string& path, const Parameters& tensors, const std::map<std::string, std::string>& metadata = {});
 
 /// Reads config.json of a folder, supplying the published defaults for absent fields. Throws Error naming file and field.

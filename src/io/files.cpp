@@ -4,6 +4,8 @@
 #include <unistd.h>
 #include <cerrno>
 #include <cstring>
+#include <utility>
+#include "io/atomic_file.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -40,22 +42,44 @@ std::string read_file(const std::string& path, std::int64_t limit) {
   return bytes;
 }
 
-void write_file(const std::string& path, const std::string& bytes) {
-  const std::string temporary = path + ".tmp" + std::to_string(getpid());
-  const Descriptor file{open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-  if (file.fd < 0) fail(path, "cannot be written: ", reason());
-  try {
-    for (std::size_t done = 0; done < bytes.size();) {
-      const ssize_t n = write(file.fd, bytes.data() + done, bytes.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) fail(path, "writing failed: ", reason());
-      done += static_cast<std::size_t>(n);
-    }
-    if (fsync(file.fd) != 0 && errno != EINVAL) fail(path, "flushing failed: ", reason());
-    if (rename(temporary.c_str(), path.c_str()) != 0) fail(path, "renaming into place failed: ", reason());
-  } catch (...) {
-    unlink(temporary.c_str());
-    throw;
+AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(path + ".tmp" + std::to_string(getpid())) {
+  descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) fail(path_, "cannot be written: ", reason());
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  close(descriptor_);
+  unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* bytes, std::size_t size) {
+  const char* rest = static_cast<const char*>(bytes);
+  while (size > 0) {
+    const ssize_t n = ::write(descriptor_, rest, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) fail(path_, "writing failed: ", reason());
+    rest += n;
+    size -= static_cast<std::size_t>(n);
   }
+}
+
+void AtomicFile::commit() {
+  if (fsync(descriptor_) != 0 && errno != EINVAL) fail(path_, "flushing failed: ", reason());
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "renaming into place failed: ", reason());
+  // Some file systems report a failed write only here.
+  if (close(std::exchange(descriptor_, -1)) != 0) fail(path_, "closing failed: ", reason());
+}
+
+void flush_to_disk(const std::string& path) {
+  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) fail(path, "cannot be opened for flushing: ", reason());
+  if (fsync(file.fd) != 0 && errno != EINVAL) fail(path, "flushing failed: ", reason());
+}
+
+void write_file(const std::string& path, const std::string& bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

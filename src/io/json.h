@@ -7,6 +7,10 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 using Json = nlohmann::ordered_json;  // keys keep their order
 
-/// Strict JSON. Throws Error "where: …" for bad syntax (with its position), a key that occurs twice, or nesting deeper than 64.
+/// Strict JSON. Throws Error "where: …" for bad syntax (with its position), a NUL byte, a key that occurs twice,
+/// or nesting deeper than 64. Takes linear time, also for an object of many keys; looking one up by its name afterwards does not.
 Json parse_json(const std::string& text, const std::string& where);
+
+/// A value as an error message shows it: one line of ASCII, at most 60 characters.
+std::string brief(const Json& value);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

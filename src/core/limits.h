@@ -1,0 +1,8 @@
+// limits.h — the largest sizes that are believed: beyond every published model, and small enough that no number in a file can ask for more
+// memory than a model needs.
+#pragma once
+#include "siglip/real.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+constexpr Dim most_width = 1 << 16, most_layers = 1 << 10, most_mlp = 1 << 20, most_vocab = 1 << 24, most_tokens = 1 << 16, most_pixels = 1 << 14;
+}  // namespace siglip::inline SIGLIP_FLAVOUR

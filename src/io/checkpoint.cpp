@@ -1,0 +1,111 @@
+// checkpoint.cpp — checkpoint folders: filled strictly, and put in their place whole.
+#include "siglip/checkpoint.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include "io/atomic_file.h"
+#include "io/json.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace fs = std::filesystem;
+namespace {
+// A list for a message: its first entries, and how many there are.
+struct Listing {
+  std::string shown;
+  std::size_t count = 0;
+
+  void add(const std::string& entry) {
+    constexpr std::size_t most = 5;
+    if (++count <= most) shown += (shown.empty() ? "" : ", ") + entry;
+    if (count == most + 1) shown += ", ...";
+  }
+  std::string sentence(const char* kind) const { return count ? "; " + std::to_string(count) + " " + kind + ": " + shown : ""; }
+};
+
+std::string shape_text(const Shape& shape) {
+  std::ostringstream out;
+  out << shape;
+  return out.str();
+}
+
+bool is_real(const std::string& dtype) { return dtype == "F32" || dtype == "F64" || dtype == "F16" || dtype == "BF16"; }
+
+std::string reason() { return std::strerror(errno); }
+
+// Renames the folder `from` to `to`. What was there is kept under the name that is given back; empty if nothing was.
+std::string put_in_place(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) == 0) return "";  // nothing was there, or an empty folder
+  // One step: at every moment there is a whole folder.
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return from;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) fail(to, "renaming into place failed: ", reason());
+  // This file system cannot exchange: between two steps the old folder has a hidden name.
+  const std::string old = from + ".old";
+  if (rename(to.c_str(), old.c_str()) != 0) fail(to, "moving the old folder away failed: ", reason());
+  if (rename(from.c_str(), to.c_str()) == 0) return old;
+  const std::string why = reason();
+  const bool restored = rename(old.c_str(), to.c_str()) == 0;
+  fail(to, "renaming into place failed: ", why, restored ? "" : "; the old folder is " + old);
+}
+}  // namespace
+
+void load_parameters(const std::string& folder, const Parameters& parameters) {
+  const std::string path = folder + "/model.safetensors";
+  const SafetensorsFile file(path);
+  Listing missing, misshapen, left_over;
+  std::set<std::string> wanted;
+  for (const Parameter& parameter : parameters) {
+    require(wanted.insert(parameter.name).second, path, "each parameter once is expected, got ", brief(parameter.name), " twice");
+    const TensorInfo* info = file.find(parameter.name);
+    if (!info)
+      missing.add(parameter.name);
+    else if (info->shape != parameter.value.shape() || !is_real(info->dtype))
+      misshapen.add(parameter.name + " " + shape_text(parameter.value.shape()) + " is " + info->dtype + " " + shape_text(info->shape));
+  }
+  for (const TensorInfo& info : file.tensors())
+    if (!wanted.contains(info.name) && !info.name.ends_with(".position_ids")) left_over.add(brief(info.name));  // old files carry 0, 1, 2, …
+  require(missing.count + misshapen.count + left_over.count == 0, path, "exactly the model's ", parameters.size(), " tensors are expected",
+          missing.sentence("missing"), misshapen.sentence("misshapen"), left_over.sentence("left over"));
+  for (const Parameter& parameter : parameters) file.read_into(parameter.name, parameter.value);
+}
+
+FolderWriter::FolderWriter(const std::string& target) : target_(target) {
+  while (target_.size() > 1 && target_.ends_with('/')) target_.pop_back();
+  const fs::path place = target_;
+  const std::string name = place.filename();
+  require(!name.empty() && name != "." && name != "..", target, "the name of a folder to write is expected, got none");
+  std::error_code error;
+  require(fs::is_directory(place) || !fs::exists(fs::symlink_status(place, error)), target,
+          "a folder or nothing is expected there, got something else");
+  path_ = (place.parent_path() / ("." + name + ".tmp" + std::to_string(getpid()))).string();
+  fs::remove_all(path_, error);  // of an earlier process with this number
+  if (mkdir(path_.c_str(), 0777) != 0) fail(target, "cannot be written: ", reason());
+}
+
+FolderWriter::~FolderWriter() {
+  std::error_code ignored;
+  if (!committed_) fs::remove_all(path_, ignored);
+}
+
+void FolderWriter::commit() {
+  require(!committed_, target_, "is committed once, got a second commit");
+  // The files' bytes reach the disk first, then their names, then the folder's own name.
+  try {
+    for (const auto& entry : fs::recursive_directory_iterator(path_)) flush_to_disk(entry.path());
+  } catch (const fs::filesystem_error& e) {
+    fail(target_, "its files cannot be listed: ", e.code().message());
+  }
+  flush_to_disk(path_);
+  const std::string replaced = put_in_place(path_, target_);
+  committed_ = true;
+  const fs::path parent = fs::path(target_).parent_path();
+  flush_to_disk(parent.empty() ? "." : parent.string());
+  std::error_code ignored;
+  if (!replaced.empty()) fs::remove_all(replaced, ignored);
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,118 @@
+// train.h — training on pairs, evaluation, and a trained model ready for use.
+#pragma once
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <vector>
+#include "siglip/checkpoint.h"
+#include "siglip/data.h"
+#include "siglip/metrics.h"
+#include "siglip/model.h"
+#include "siglip/optim.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+// ---- a trained model -----------------------------------------------------------------------------------------------------------------
+
+/// What a checkpoint folder holds, loaded: pictures and texts go in as they are.
+struct Pretrained {
+  Siglip model;
+  std::unique_ptr<Tokenizer> tokenizer;
+  Preprocessing preprocessing;
+
+  /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing.
+  static Pretrained load(const std::string& path);
+  Tensor embed(const std::vector<Image>& images) const;        // (N, E), unit rows, in batches
+  Tensor embed(const std::vector<std::string>& texts) const;   // (N, E), unit rows, in batches
+  Filter filter() const { return preprocessing.resample == 2 ? Filter::bilinear : Filter::bicubic; }
+};
+/// The folder that holds the checkpoint of `path`, as in Pretrained::load.
+std::string checkpoint_folder(const std::string& path);
+
+// ---- evaluation ----------------------------------------------------------------------------------------------------------------------
+
+/// Among which candidates a query searches: all distinct captions (pictures) of its split, those of every split, or groups of `group`
+/// consecutive pairs.
+struct Candidates {
+  enum Kind { split, all, groups } kind = split;
+  Dim group = 0;
+  static Candidates parse(const std::string& text);   // "split", "all" or a number >= 2; throws Error
+};
+
+struct Evaluation {
+  std::string split;
+  Dim pairs = 0, candidates = 0;            // queries; captions to choose from
+  Recall image_to_text, text_to_image;
+  double accuracy = -1;                     // zero-shot, by class; -1 without classes
+};
+
+/// Samples of a split by name.
+struct NamedSamples {
+  std::string name;
+  std::shared_ptr<const Samples> samples;
+};
+
+/// Embeddings of every sample of one split: images and texts (N, E), unit rows.
+struct Embeddings {
+  Tensor images, texts;
+};
+Embeddings embed(const Siglip& model, const Samples& samples, Dim batch = 256);
+
+/// Retrieval in both directions, and zero-shot accuracy where the samples have labels. `splits` are evaluated in order; `all` candidates come
+/// from `splits` and `others`. At most `most` queries a split (0: all), the first ones.
+/// class_texts: the tokens of one caption for each class, or undefined.
+std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSamples>& splits, const std::vector<NamedSamples>& others,
+                                 const Candidates& candidates, const Ids& class_texts = {}, Dim most = 0);
+
+// ---- training ------------------------------------------------------------------------------------------------------------------------
+
+/// Every setting of a run, under the names that the command line, the configuration file and `--set` use. train.json in the run folder
+/// holds them resolved.
+struct TrainConfig {
+  std::string data, model = "tiny", loss = "sigmoid", positives = "caption", bias_init = "-10", out;
+  Dim steps = 0;
+  double epochs = 0;           // counts if steps is 0; both 0: 30 epochs
+  Dim batch_size = 256;
+  double lr = 1e-3, wd = 0.1, beta1 = 0.9, beta2 = 0.95, grad_clip = 1;
+  Dim warmup = -1;             // steps; -1: a tenth of the run, at most 100
+  std::string reduction = "per_image";
+  double shift = 0, scale = 0, flip = 0;                        // augmentation, see data.h
+  Dim image_size = 0, patch_size = 0, width = 0, layers = 0, heads = 0, mlp = 0, context = 0;   // 0: as the named model has it
+  std::string filter = "bicubic";
+  std::string image_column = "file_name", text_column = "text", text_template = "a photo of a {}";
+  double val_fraction = 0.1;
+  bool strict = false;
+  Dim seed = 0, threads = 0, eval_every = 0, save_every = 0;   // threads 0: all; eval_every 0: ten times a run; save_every 0: at evaluations
+  std::string candidates = "split";
+};
+
+/// The configuration as JSON, and from it: unknown keys and wrong types throw Error naming `where` and the nearest key.
+std::string to_json(const TrainConfig& config);
+void read_json(TrainConfig& config, const std::string& json, const std::string& where);
+/// One `key=value`, as `--set` gives it.
+void set(TrainConfig& config, const std::string& assignment);
+/// Throws Error for values out of range, naming the flag.
+void validate(const TrainConfig& config);
+
+struct TrainResult {
+  std::string run;                          // the run folder
+  Dim steps = 0;
+  double seconds = 0;
+  std::vector<Evaluation> evaluations;      // of the best checkpoint: train sample first
+  bool interrupted = false;
+};
+
+/// Trains from scratch into a new run folder, `config.out` or runs/train/NAME, NAME2, …; messages and progress go to `log`.
+/// Throws Error: bad data, a setting out of range, a loss or gradient that is not finite (naming step, tensor and last good checkpoint).
+TrainResult train(const TrainConfig& config, std::ostream& log);
+
+/// Continues `run` (a folder, or "latest" below runs/train) to the same bits as if it had never been interrupted. `changes` may set only what
+/// does not change the numbers: threads, eval_every and save_every stay as they were unless given; anything else that differs throws Error.
+TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log);
+
+/// Asks a running train() to finish its step, save and return. Safe in a signal handler.
+void request_stop() noexcept;
+
+/// Writes RUN/report.html from what the run folder holds and its data set.
+void report(const std::string& run, std::ostream& log);
+}  // namespace siglip::inline SIGLIP_FLAVOUR

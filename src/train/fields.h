@@ -1,0 +1,52 @@
+// fields.h — every setting of a run, once: its name, its place, what it means.
+#pragma once
+#include "siglip/train.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// visit("lr", config.lr, "peak learning rate") for each setting. Names are those of the flags, with _ for -.
+template <class Visit>
+void each_field(TrainConfig& c, const Visit& visit) {
+  visit("data", c.data, "folder or table of pictures and texts");
+  visit("model", c.model, "nano, tiny, or a published name such as siglip-base-patch16-224");
+  visit("loss", c.loss, "sigmoid or softmax");
+  visit("positives", c.positives, "which pairs match: caption (equal captions) or diagonal (image i with text i)");
+  visit("reduction", c.reduction, "per_image (the paper: sum over texts, mean over images) or mean over all pairs");
+  visit("bias_init", c.bias_init, "start of b: a number, or auto for -ln(batch - 1)");
+  visit("steps", c.steps, "training steps");
+  visit("epochs", c.epochs, "passes over the data, if --steps is not given");
+  visit("batch_size", c.batch_size, "pairs a step");
+  visit("lr", c.lr, "peak learning rate");
+  visit("wd", c.wd, "weight decay of AdamW: lr * wd a step, on the kernels of products");
+  visit("beta1", c.beta1, "AdamW's decay of the mean gradient");
+  visit("beta2", c.beta2, "AdamW's decay of the mean square gradient");
+  visit("warmup", c.warmup, "steps of linear warm-up; -1: a tenth of the run, at most 100");
+  visit("grad_clip", c.grad_clip, "largest global gradient norm; 0: off");
+  visit("shift", c.shift, "augmentation: shift up to this fraction of the edge");
+  visit("scale", c.scale, "augmentation: zoom within 1 +- this");
+  visit("flip", c.flip, "augmentation: probability of a mirror image");
+  visit("image_size", c.image_size, "pixels; 0: as the model has it");
+  visit("patch_size", c.patch_size, "pixels; 0: as the model has it");
+  visit("width", c.width, "of both towers; 0: as the model has it");
+  visit("layers", c.layers, "of both towers; 0: as the model has it");
+  visit("heads", c.heads, "of both towers; 0: as the model has it");
+  visit("mlp", c.mlp, "hidden width of both towers; 0: 4 x width");
+  visit("context", c.context, "tokens of a text; 0: as the model has it");
+  visit("filter", c.filter, "resampling: bicubic or bilinear");
+  visit("image_column", c.image_column, "column of a table that names the picture");
+  visit("text_column", c.text_column, "column of a table that holds the caption");
+  visit("text_template", c.text_template, "caption of a class folder, {} is its name");
+  visit("val_fraction", c.val_fraction, "held out of data without a val split");
+  visit("strict", c.strict, "a picture that cannot be read is an error");
+  visit("candidates", c.candidates, "retrieval among: split, all (every split), or groups of N pairs");
+  visit("seed", c.seed, "of everything random");
+  visit("threads", c.threads, "0: all processors; results do not depend on it");
+  visit("eval_every", c.eval_every, "steps between evaluations; 0: ten times a run");
+  visit("save_every", c.save_every, "steps between checkpoints; 0: at every evaluation");
+  visit("out", c.out, "run folder; default runs/train/exp, exp2, ...");
+}
+
+/// b at the start: the number that --bias-init says, or -ln(batch - 1).
+double initial_bias(const TrainConfig& config, Dim batch);
+/// The named model with the run's changes of size.
+SiglipConfig model_config(const TrainConfig& config, Dim vocab_size);
+}  // namespace siglip::inline SIGLIP_FLAVOUR

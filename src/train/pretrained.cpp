@@ -1,0 +1,63 @@
+// pretrained.cpp — a checkpoint folder as something to use.
+#include <filesystem>
+#include "siglip/error.h"
+#include "siglip/train.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace fs = std::filesystem;
+
+std::string checkpoint_folder(const std::string& path) {
+  std::error_code none;
+  for (const char* part : {"", "best", "last"}) {
+    const fs::path folder = *part ? fs::path(path) / part : fs::path(path);
+    if (fs::exists(folder / "model.safetensors", none)) return folder.string();
+  }
+  fail(path, "a checkpoint folder with model.safetensors, or a run folder with best/ or last/, is expected, got ",
+       fs::is_directory(path, none) ? "a folder without them" : fs::exists(path, none) ? "a file" : "nothing there");
+}
+
+Pretrained Pretrained::load(const std::string& path) {
+  const std::string folder = checkpoint_folder(path);
+  Pretrained loaded{Siglip(read_config(folder)), read_tokenizer(folder), read_preprocessing(folder)};
+  const SiglipConfig& c = loaded.model.config;
+  require(loaded.tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids, got ",
+          loaded.tokenizer->vocab_size());
+  require(loaded.tokenizer->context() == c.context, folder, "a tokenizer that pads to max_position_embeddings = ", c.context, " ids, got ",
+          loaded.tokenizer->context());
+  require(loaded.preprocessing.image_size == c.image_size, folder, "preprocessor_config.json with size = image_size = ", c.image_size, ", got ",
+          loaded.preprocessing.image_size);
+  load_parameters(folder, loaded.model.parameters());
+  return loaded;
+}
+
+namespace {
+constexpr std::size_t batch = 64;
+
+// Rows of `count` items, embedded `batch` at a time.
+template <class Embed>
+Tensor in_batches(std::size_t count, Dim E, const Embed& embed) {
+  Tensor all({static_cast<Dim>(count), E});
+  for (std::size_t begin = 0; begin < count; begin += batch) {
+    const Tensor rows = embed(begin, std::min(count, begin + batch));
+    std::copy(rows.data(), rows.data() + rows.size(), all.data() + static_cast<Dim>(begin) * E);
+  }
+  return all;
+}
+}  // namespace
+
+Tensor Pretrained::embed(const std::vector<Image>& images) const {
+  const Dim S = model.config.image_size;
+  return in_batches(images.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
+    std::vector<Image> squashed;
+    for (std::size_t i = begin; i < end; ++i) squashed.push_back(resize(images[i], S, S, filter()));
+    return model.vision(to_tensor(squashed));
+  });
+}
+
+Tensor Pretrained::embed(const std::vector<std::string>& texts) const {
+  return in_batches(texts.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
+    const auto at = [&](std::size_t i) { return texts.begin() + static_cast<std::ptrdiff_t>(i); };
+    return model.text(tokenizer->encode(std::vector<std::string>(at(begin), at(end))));
+  });
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

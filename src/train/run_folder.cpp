@@ -1,0 +1,172 @@
+#include "train/run_folder.h"
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <cstring>
+#include <filesystem>
+#include "io/json.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace fs = std::filesystem;
+
+RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
+  lock_ = ::open(file(".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  require(lock_ >= 0, path_, "a folder that can be written is expected, got: ", std::strerror(errno));
+  if (flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  close(lock_);
+  fail(path_, "a run that nobody else is training is expected, got one locked by another process");
+}
+
+RunFolder::RunFolder(RunFolder&& other) noexcept : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+RunFolder::~RunFolder() {
+  if (lock_ < 0) return;
+  unlink(file(".lock").c_str());
+  close(lock_);
+}
+
+RunFolder RunFolder::create(const std::string& out) {
+  std::error_code error;
+  if (!out.empty()) {
+    require(!fs::exists(fs::path(out) / "train.json", error), out, "a folder without a run is expected (a run is never overwritten), got one; --resume continues it");
+    fs::create_directories(out, error);
+    require(!error, out, "a folder that can be made is expected, got: ", error.message());
+    return RunFolder(out);
+  }
+  fs::create_directories("runs/train", error);
+  require(!error, "runs/train", "a folder that can be made is expected, got: ", error.message());
+  for (int k = 1;; ++k) {
+    const std::string name = k == 1 ? "runs/train/exp" : "runs/train/exp" + std::to_string(k);
+    if (fs::create_directory(name, error)) return RunFolder(name);
+    require(!error, name, "a folder that can be made is expected, got: ", error.message());
+  }
+}
+
+std::string run_path(const std::string& run) {
+  if (run != "latest") return run;
+  std::error_code error;
+  fs::path newest;
+  for (const fs::directory_entry& entry : fs::directory_iterator("runs/train", error)) {
+    const fs::path config = entry.path() / "train.json";
+    if (fs::exists(config, error) && (newest.empty() || fs::last_write_time(config, error) > fs::last_write_time(newest / "train.json", error))) newest = entry.path();
+  }
+  require(!newest.empty(), "latest", "a run below runs/train is expected, got none");
+  return newest.string();
+}
+
+RunFolder RunFolder::open(const std::string& run) {
+  const std::string path = run_path(run);
+  std::error_code error;
+  require(fs::exists(fs::path(path) / "train.json", error), path, "a run folder with train.json is expected, got none");
+  return RunFolder(path);
+}
+
+namespace {
+const char* csv_header =
+    "step,loss,lr,t,b,grad_norm,p_positive,p_negative,samples_per_second,peak_memory_bytes,split,pairs,candidates,"
+    "image_to_text_r1,image_to_text_r5,image_to_text_r10,text_to_image_r1,text_to_image_r5,text_to_image_r10,accuracy\n";
+
+// The lines whose step is at most `last`; a torn last line falls away.
+template <class StepOf>
+std::string kept_lines(const std::string& path, Dim last, const StepOf& step_of) {
+  std::error_code error;
+  if (!fs::exists(path, error)) return "";
+  const std::string text = read_file(path);
+  std::string kept;
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const std::string line = text.substr(begin, end - begin + 1);
+    if (step_of(line) <= last) kept += line;
+  }
+  return kept;
+}
+
+Json json_of(const Recall& r) { return {{"r1", r.r1}, {"r5", r.r5}, {"r10", r.r10}}; }
+
+Json json_of(const Evaluation& e) {
+  Json json{{"split", e.split}, {"pairs", e.pairs}, {"candidates", e.candidates}, {"image_to_text", json_of(e.image_to_text)}, {"text_to_image", json_of(e.text_to_image)}};
+  if (e.accuracy >= 0) json["accuracy"] = e.accuracy;
+  return json;
+}
+
+Recall recall_of(const Json& json) { return {json.at("r1"), json.at("r5"), json.at("r10"), 0, 0}; }
+}  // namespace
+
+RunLog::RunLog(const RunFolder& run, Dim last_step) : csv_path_(run.file("results.csv")), jsonl_path_(run.file("log.jsonl")) {
+  const auto csv_step = [](const std::string& line) { return std::isdigit(static_cast<unsigned char>(line[0])) ? Dim{std::stoll(line)} : Dim{-1}; };
+  const auto json_step = [](const std::string& line) { return Json::parse(line).at("step").get<Dim>(); };
+  const std::string csv = kept_lines(csv_path_, last_step, csv_step);
+  write_file(csv_path_, csv.empty() ? csv_header : csv);
+  write_file(jsonl_path_, kept_lines(jsonl_path_, last_step, json_step));
+  csv_.open(csv_path_, std::ios::app);
+  jsonl_.open(jsonl_path_, std::ios::app);
+  csv_.precision(9);
+}
+
+void RunLog::write(const LogRow& r, const std::vector<Evaluation>& evaluations) {
+  const auto start = [&](std::ostream& out) -> std::ostream& {
+    return out << r.step << ',' << r.loss << ',' << r.lr << ',' << r.t << ',' << r.b << ',' << r.grad_norm << ',' << r.p_positive << ',' << r.p_negative << ','
+               << r.samples_per_second << ',' << static_cast<std::int64_t>(r.peak_memory);
+  };
+  if (evaluations.empty()) start(csv_) << ",,,,,,,,,,\n";
+  for (const Evaluation& e : evaluations) {  // one row for each split
+    start(csv_) << ',' << e.split << ',' << e.pairs << ',' << e.candidates;
+    for (const Recall& recall : {e.image_to_text, e.text_to_image}) csv_ << ',' << recall.r1 << ',' << recall.r5 << ',' << recall.r10;
+    csv_ << ',';
+    if (e.accuracy >= 0) csv_ << e.accuracy;
+    csv_ << '\n';
+  }
+  Json line{{"step", r.step}, {"loss", r.loss}, {"lr", r.lr}, {"t", r.t}, {"b", r.b}, {"grad_norm", r.grad_norm}, {"p_positive", r.p_positive},
+            {"p_negative", r.p_negative}, {"samples_per_second", r.samples_per_second}, {"peak_memory_bytes", r.peak_memory}};
+  if (!evaluations.empty()) {
+    line["evaluation"] = Json::array();
+    for (const Evaluation& e : evaluations) line["evaluation"].push_back(json_of(e));
+  }
+  jsonl_ << line.dump() << '\n';
+  csv_.flush();
+  jsonl_.flush();
+  require(csv_.good(), csv_path_, "writing failed: is the disk full?");
+  require(jsonl_.good(), jsonl_path_, "writing failed: is the disk full?");
+}
+
+RunHistory read_history(const std::string& run) {
+  RunHistory history;
+  const std::string path = run + "/log.jsonl", text = read_file(path);
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) try {
+      const Json json = parse_json(text.substr(begin, end - begin), path);
+      const auto number = [&](const char* key) { return json.at(key).is_null() ? std::nan("") : json.at(key).get<double>(); };
+      history.log.push_back({json.at("step"), number("loss"), number("lr"), number("t"), number("b"), number("grad_norm"), number("p_positive"),
+                             number("p_negative"), number("samples_per_second"), number("peak_memory_bytes")});
+      if (json.contains("evaluation"))
+        for (const Json& e : json["evaluation"])
+          history.evaluations.push_back({json.at("step"), e.at("split"), recall_of(e.at("image_to_text")), recall_of(e.at("text_to_image"))});
+    } catch (const Json::exception&) {
+      fail(path, "a row as train writes it is expected, got ", text.substr(begin, std::min<std::size_t>(end - begin, 80)));
+    }
+  return history;
+}
+
+std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t memory) {
+  // The headline is the first split that is not train.
+  const Evaluation* headline = &evaluations.front();
+  for (const Evaluation& e : evaluations)
+    if (e.split != "train") {
+      headline = &e;
+      break;
+    }
+  Json json = json_of(*headline);
+  json["splits"] = Json::array();
+  for (const Evaluation& e : evaluations) json["splits"].push_back(json_of(e));
+  if (steps) json["steps"] = steps;
+  json["seconds"] = seconds;
+  json["peak_memory_bytes"] = memory;
+  return json.dump(2) + "\n";
+}
+
+std::int64_t peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

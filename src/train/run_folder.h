@@ -1,0 +1,53 @@
+// run_folder.h — what a run leaves on disk: RUN/{train.json, results.csv, log.jsonl, last/, best/, summary.json, report.html}.
+#pragma once
+#include <fstream>
+#include <string>
+#include "report/report.h"
+#include "siglip/train.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// The folder of a run, held by a lock: a second process on it gets one clear line.
+class RunFolder {
+ public:
+  /// `out`, which must not hold a run yet, or a new runs/train/exp, exp2, … if it is empty.
+  static RunFolder create(const std::string& out);
+  /// An existing run, or the newest below runs/train for "latest".
+  static RunFolder open(const std::string& run);
+  ~RunFolder();
+  RunFolder(RunFolder&& other) noexcept;
+  RunFolder& operator=(RunFolder&&) = delete;
+  const std::string& path() const { return path_; }
+  std::string file(const char* name) const { return path_ + "/" + name; }
+
+ private:
+  explicit RunFolder(std::string path);
+  std::string path_;
+  int lock_ = -1;
+};
+/// "latest" resolved to the newest run below runs/train; any other path as it is.
+std::string run_path(const std::string& run);
+
+/// results.csv and log.jsonl, a row a step.
+class RunLog {
+ public:
+  /// Keeps the rows of steps up to `last_step` and goes on after them.
+  RunLog(const RunFolder& run, Dim last_step);
+  void write(const LogRow& row, const std::vector<Evaluation>& evaluations);
+
+ private:
+  std::ofstream csv_, jsonl_;
+  std::string csv_path_, jsonl_path_;
+};
+
+/// What log.jsonl holds, read back.
+struct RunHistory {
+  std::vector<LogRow> log;
+  std::vector<EvalRow> evaluations;
+};
+RunHistory read_history(const std::string& run);
+
+/// The contract of eval --json and summary.json.
+std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t peak_memory);
+/// Most memory this process has held, in bytes.
+std::int64_t peak_memory();
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -139,6 +139,11 @@ TEST_CASE("image: damage") {
   CHECK(problem(png(1, 1, 3, 2, bytes({0, 1, 2, 3}))).starts_with("x: a PNG that can be decoded is expected, got: "));
   CHECK(problem("\x89PNG\r\n\x1A\n" + chunk("IEND", std::string(30, 'x'))) ==
         "x: a PNG that begins with its header is expected, got another chunk first");
+  std::string tables = jpeg_baseline, segment = jpeg_baseline;
+  tables[tables.find("\xFF\xC4") + 20] = '\xFF';  // 255 codes of 16 bits beside those there are
+  CHECK(problem(tables) == "x: Huffman tables of at most 256 symbols, all of them there, are expected in a JPEG, got others");
+  segment[5] = 1;  // the length of the first
+  CHECK(problem(segment) == "x: a JPEG segment of at least 2 bytes is expected, got 1");
   std::string twelve = jpeg_baseline, arithmetic = jpeg_baseline;
   const std::size_t frame = jpeg_baseline.find("\xFF\xC0");
   twelve[frame + 4] = 12;

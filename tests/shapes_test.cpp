@@ -63,7 +63,8 @@ TEST_CASE("shapes: the picture shows what the caption says") {
   const Folder folder;
   make_shapes(folder / "data", {.size = 64, .scenes = 1500, .seed = 3});
   int checked = 0;
-  for (const Pair& pair : read_data(folder / "data").split("train").pairs) {
+  const DataSet data = read_data(folder / "data");
+  for (const Pair& pair : data.split("train").pairs) {
     const auto both = objects(pair.text);
     if (both.size() == 1) continue;
     // Black and yellow are easily told apart: where is the middle of each, and which has more pixels?

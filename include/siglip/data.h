@@ -17,7 +17,8 @@ struct Image {
 };
 
 /// Decodes JPEG or PNG: gray is repeated, 16 bits keep their upper 8, alpha is composited on white, a palette is resolved.
-/// Throws Error naming the file: missing, empty, not an image, damaged, unsupported format, more than 2^28 pixels.
+/// An EXIF orientation is not applied (nor does PIL).
+/// Throws Error naming the file: missing, empty, not an image, damaged or cut off, unsupported format, more than 2^28 pixels.
 Image read_image(const std::string& path);
 Image decode_image(const std::uint8_t* bytes, std::size_t size, const std::string& name);
 std::string encode_png(const Image& image);                        // the bytes of a PNG file
@@ -25,7 +26,7 @@ void write_png(const std::string& path, const Image& image);
 
 enum class Filter { bilinear, bicubic };  // triangle of radius 1; cubic of radius 2 with a = -0.5. Both widen when shrinking (anti-aliasing)
 
-/// A part of a picture in pixels, corners at whole numbers; it may reach beyond the edges, where the edge pixel repeats.
+/// A part of a picture in pixels, corners of pixels at whole numbers; it may reach beyond the edges, where the edge pixel repeats.
 struct Box {
   double left, top, right, bottom;
 };
@@ -63,7 +64,8 @@ struct DataSet {
 struct DataOptions {
   std::string image_column = "file_name", text_column = "text";  // columns of CSV/TSV, keys of metadata
   std::string text_template = "a photo of a {}";                 // for class folders
-  double val_fraction = 0.1;   // held out of a data set that has no val split, by a hash of the caption
+  double val_fraction = 0.1;   // held out of a data set that has no val split, by a hash of the caption; with class folders by
+                               // one of the picture's path, so that every class stays in train
 };
 
 /// Reads what `path` holds; the kind is recognised:
@@ -122,7 +124,7 @@ struct Batch {
 struct LoaderOptions {
   Dim batch_size = 256;
   std::uint64_t seed = 0;
-  Augmentation augmentation;
+  Augmentation augmentation = {};
   Dim first_step = 0;           // the first batch that next() gives: resuming starts in the middle
   int workers = 1;              // background threads; the batches do not depend on it
   Dim ahead = 2;                // batches prepared in advance

@@ -81,6 +81,18 @@ void check_png(std::string_view file, const std::string& name) {
   }
 }
 
+/// A segment of Huffman tables: class and number, 16 counts, as many symbols as they add up to. stb 2.27 writes beyond its tables unless they
+/// are at most 256, as they must be.
+void check_huffman_tables(std::string_view tables, const std::string& name) {
+  while (!tables.empty()) {
+    std::size_t symbols = 0;
+    for (std::size_t i = 1; i <= 16 && i < tables.size(); ++i) symbols += static_cast<std::uint8_t>(tables[i]);
+    require(tables.size() >= 17 && symbols <= 256 && 17 + symbols <= tables.size(), name,
+            "Huffman tables of at most 256 symbols, all of them there, are expected in a JPEG, got others");
+    tables.remove_prefix(17 + symbols);
+  }
+}
+
 /// Segments of FF, kind, length, data; after a start of scan (DA) coded data, in which FF is followed by 00 or a restart mark; the last is D9.
 void check_jpeg(std::string_view file, const std::string& name) {
   int scans = 0;
@@ -91,9 +103,12 @@ void check_jpeg(std::string_view file, const std::string& name) {
     const auto kind = static_cast<std::uint8_t>(file[at++]);
     if (kind == 0xD9) return;
     if (kind <= 0x01 || (kind >= 0xD0 && kind <= 0xD8)) continue;
-    require(at + 2 <= file.size() && big_endian(file, at, 2) <= file.size() - at, name, "a whole JPEG is expected, got one cut off after ",
-            file.size(), " bytes");
-    at += big_endian(file, at, 2);
+    require(at + 2 <= file.size(), name, "a whole JPEG is expected, got one cut off after ", file.size(), " bytes");
+    const std::size_t length = big_endian(file, at, 2);
+    require(length <= file.size() - at, name, "a whole JPEG is expected, got one cut off after ", file.size(), " bytes");
+    require(length >= 2, name, "a JPEG segment of at least 2 bytes is expected, got ", length);
+    if (kind == 0xC4) check_huffman_tables(file.substr(at + 2, length - 2), name);
+    at += length;
     scans += kind == 0xDA;
     require(scans <= most_scans, name, "at most ", most_scans, " scans of a JPEG are expected, got more");
   }

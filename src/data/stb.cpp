@@ -2,9 +2,10 @@
 #include "data/stb.h"
 #include <cstdlib>
 
-// What a damaged header may make stb ask for is bounded here: it takes a null pointer for "out of memory".
+// What a damaged header may make stb ask for is bounded here: it takes a null pointer for "out of memory". Memory is cleared, because a JPEG
+// that names a table it never defines makes stb read one that was never written (CVE-2022-28042).
 static thread_local std::size_t stb_most = 0;
-static void* stb_malloc(std::size_t bytes) { return bytes > stb_most ? nullptr : std::malloc(bytes); }
+static void* stb_malloc(std::size_t bytes) { return bytes > stb_most ? nullptr : std::calloc(bytes, 1); }
 static void* stb_realloc(void* old, std::size_t bytes) { return bytes > stb_most ? nullptr : std::realloc(old, bytes); }
 
 #pragma GCC diagnostic push

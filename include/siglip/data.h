@@ -169,7 +169,8 @@ struct EmojiOptions {
 };
 /// Every fully-qualified sequence of emoji-test.txt, drawn with the font on white, its English name the caption: DIR/{train,val}/metadata.jsonl.
 /// `val` holds out 10 % of the names "base: modifier" (flags stay in train), such that base and modifier both occur in train.
-/// Throws Error if font or list cannot be read, if DIR exists and is not empty, or if this build has no FreeType and HarfBuzz.
+/// A sequence that the font lacks is left out. Throws Error if font or list cannot be read, if DIR exists and is not empty, or if this build
+/// has no FreeType and HarfBuzz.
 void make_emoji(const std::string& dir, const EmojiOptions& options = {});
 bool has_emoji();          // this build can make the emoji data set
 }  // namespace siglip::inline SIGLIP_FLAVOUR

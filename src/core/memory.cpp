@@ -10,8 +10,13 @@ constexpr Dim block = 1 << 15;  // reals a task: worth a thread, and whole cache
 
 void cpu::obtain_memory(void** memory, std::size_t bytes) { *memory = std::aligned_alloc(64, bytes); }
 void cpu::release_memory(void* memory) { std::free(memory); }
-void cpu::copy_in(void* memory, const void* host, std::size_t bytes) { std::memcpy(memory, host, bytes); }
-void cpu::copy_out(void* host, const void* memory, std::size_t bytes) { std::memcpy(host, memory, bytes); }
+// memcpy wants addresses also for no bytes, and an empty vector has none.
+void cpu::copy_in(void* memory, const void* host, std::size_t bytes) {
+  if (bytes) std::memcpy(memory, host, bytes);
+}
+void cpu::copy_out(void* host, const void* memory, std::size_t bytes) {
+  if (bytes) std::memcpy(host, memory, bytes);
+}
 
 void cpu::fill(Real* x, Real value, Dim N) {
   parallel_blocks(N, block, [=](Dim begin, Dim end) { std::fill(x + begin, x + end, value); });

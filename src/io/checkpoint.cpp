@@ -38,6 +38,28 @@ bool is_real(const std::string& dtype) { return dtype == "F32" || dtype == "F64"
 
 std::string reason() { return std::strerror(errno); }
 
+// The files' bytes reach the disk first, then their names. Thousands of files are flushed at once with all that the file system has waiting:
+// one by one, 3,655 small pictures took 23 seconds.
+void flush_folder(const std::string& folder, const std::string& where) {
+  constexpr std::size_t many = 100;
+  std::vector<std::string> paths;
+  try {
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) paths.push_back(entry.path());
+  } catch (const fs::filesystem_error& e) {
+    fail(where, "its files cannot be listed: ", e.code().message());
+  }
+  if (paths.size() <= many) {
+    for (const std::string& path : paths) flush_to_disk(path);
+    flush_to_disk(folder);
+    return;
+  }
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool flushed = descriptor >= 0 && syncfs(descriptor) == 0;
+  const std::string why = reason();
+  if (descriptor >= 0) close(descriptor);
+  require(flushed, where, "flushing failed: ", why);
+}
+
 // Renames the folder `from` to `to`. What was there is kept under the name that is given back; empty if nothing was.
 std::string put_in_place(const std::string& from, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) == 0) return "";  // nothing was there, or an empty folder
@@ -94,13 +116,7 @@ FolderWriter::~FolderWriter() {
 
 void FolderWriter::commit() {
   require(!committed_, target_, "is committed once, got a second commit");
-  // The files' bytes reach the disk first, then their names, then the folder's own name.
-  try {
-    for (const auto& entry : fs::recursive_directory_iterator(path_)) flush_to_disk(entry.path());
-  } catch (const fs::filesystem_error& e) {
-    fail(target_, "its files cannot be listed: ", e.code().message());
-  }
-  flush_to_disk(path_);
+  flush_folder(path_, target_);
   const std::string replaced = put_in_place(path_, target_);
   committed_ = true;
   const fs::path parent = fs::path(target_).parent_path();

@@ -77,9 +77,9 @@ std::string recall_table(const ReportData& data) {
     rows += recall_row(split, "image → text", last->image_to_text) + recall_row(split, "text → image", last->text_to_image);
   }
   if (rows.empty()) return "";
-  return "<div class=\"chart\"><table><caption>Last evaluation</caption><thead><tr><th scope=\"col\">split</th><th scope=\"col\">R@1 %</th><th "
+  return "<div class=\"chart\"><table><caption>Last evaluation, % of queries</caption><thead><tr><th scope=\"col\">split</th><th scope=\"col\">R@1</th><th "
          "scope=\"col\">R@5</th>"
-         "<th scope=\"col\">R@10 %</th><th scope=\"col\">of candidates</th></tr></thead><tbody>" +
+         "<th scope=\"col\">R@10</th><th scope=\"col\">of candidates</th></tr></thead><tbody>" +
          rows + "</tbody></table></div>\n";
 }
 

@@ -77,10 +77,10 @@ std::string recall_table(const ReportData& data) {
     rows += recall_row(split, "image → text", last->image_to_text) + recall_row(split, "text → image", last->text_to_image);
   }
   if (rows.empty()) return "";
-  return "<div class=\"chart\"><table><caption>Last evaluation</caption><thead><tr><th scope=\"col\">split</th><th scope=\"col\">R@1 %</th><th "
-         "scope=\"col\">R@5</th>"
-         "<th scope=\"col\">R@10 %</th><th scope=\"col\">of candidates</th></tr></thead><tbody>" +
-         rows + "</tbody></table></div>\n";
+  std::string head;
+  for (const char* name : {"split", "R@1", "R@5", "R@10", "of candidates"}) head += "<th scope=\"col\">" + std::string(name) + "</th>";
+  return "<div class=\"chart\"><table><caption>Last evaluation, % of queries</caption><thead><tr>" + head + "</tr></thead><tbody>" + rows +
+         "</tbody></table></div>\n";
 }
 
 std::string charts(const char* kind, const std::string& body) {

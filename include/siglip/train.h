@@ -113,6 +113,9 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
 /// Asks a running train() to finish its step, save and return. Safe in a signal handler.
 void request_stop() noexcept;
 
+/// Commands to try with a trained run: they work as printed, below the folder that train ran in.
+std::vector<std::string> next_commands(const std::string& run, const std::vector<Split>& splits);
+
 /// Writes RUN/report.html from what the run folder holds and its data set.
 void report(const std::string& run, std::ostream& log);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

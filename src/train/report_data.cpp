@@ -1,0 +1,196 @@
+// report_data.cpp — a finished run as the plain data that the report shows.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <ostream>
+#include <set>
+#include "io/json.h"
+#include "siglip/error.h"
+#include "train/fields.h"
+#include "train/run_folder.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+constexpr Dim matrix_pairs = 16, gallery_items = 6, best_shown = 5, confusions_shown = 8;
+
+struct Shown {
+  Samples samples;          // the split whose pairs are shown
+  bool held_out;            // not the train split
+  Embeddings embeddings;
+  double t, b;
+  double probability(double cosine) const { return 1 / (1 + std::exp(-(t * cosine + b))); }
+};
+
+// The first of each group of equal captions: candidates that can be told apart.
+std::vector<Dim> distinct_captions(const Samples& samples) {
+  std::set<std::int32_t> seen;
+  std::vector<Dim> first;
+  for (Dim i = 0; i < samples.size(); ++i)
+    if (seen.insert(samples.caption_id(i)).second) first.push_back(i);
+  return first;
+}
+
+Tensor rows_of(const Tensor& x, const std::vector<Dim>& rows) {
+  Tensor y({static_cast<Dim>(rows.size()), x.columns()});
+  for (std::size_t r = 0; r < rows.size(); ++r) std::copy_n(x.data() + rows[r] * x.columns(), x.columns(), y.data() + static_cast<Dim>(r) * x.columns());
+  return y;
+}
+
+// `count` indices spread evenly over 0 … n-1.
+std::vector<Dim> spread(Dim n, Dim count) {
+  std::vector<Dim> picks;
+  for (Dim k = 0; k < std::min(n, count); ++k) picks.push_back(k * n / std::min(n, count));
+  return picks;
+}
+
+std::vector<Dim> queries(const Samples& samples) {
+  std::vector<Dim> all;
+  for (Dim i = 0; i < samples.size(); ++i)
+    if (!samples.pair(i).distractor) all.push_back(i);
+  return all;
+}
+
+void add_matrix(ReportData& data, const Shown& s) {
+  std::vector<Dim> distinct;
+  for (Dim i : distinct_captions(s.samples))
+    if (!s.samples.pair(i).distractor) distinct.push_back(i);
+  const std::vector<Dim> picks = spread(static_cast<Dim>(distinct.size()), matrix_pairs);
+  const Dim E = s.embeddings.images.columns();
+  for (Dim row : picks) {
+    const Dim i = distinct[static_cast<std::size_t>(row)];
+    data.matrix_images.push_back(s.samples.picture(i));
+    data.matrix_texts.push_back(s.samples.pair(i).text);
+    for (Dim column : picks) {
+      const Dim j = distinct[static_cast<std::size_t>(column)];
+      double cosine = 0;
+      for (Dim e = 0; e < E; ++e) cosine += double(s.embeddings.images.data()[i * E + e]) * double(s.embeddings.texts.data()[j * E + e]);
+      data.matrix.push_back(s.probability(cosine));
+    }
+  }
+}
+
+// One query among the candidates of its split.
+GalleryItem gallery_item(const Shown& s, Dim i, bool image_query, const std::vector<Dim>& candidates, const Tensor& rows) {
+  const Tensor& from = image_query ? s.embeddings.images : s.embeddings.texts;
+  const Real* query = from.data() + i * from.columns();
+  GalleryItem item;
+  item.image = s.samples.picture(i), item.text = s.samples.pair(i).text, item.image_query = image_query, item.held_out = s.held_out;
+  const std::vector<Match> order = best_matches(query, rows, rows.rows());
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    const Dim j = candidates[static_cast<std::size_t>(order[k].candidate)];
+    const bool right = s.samples.caption_id(j) == s.samples.caption_id(i);
+    if (right && item.rank == 0) item.rank = static_cast<Dim>(k + 1);
+    if (k < best_shown) item.best.push_back({s.samples.picture(j), s.samples.pair(j).text, s.probability(order[k].cosine), order[k].cosine, right});
+  }
+  return item;
+}
+
+void add_gallery(ReportData& data, const Shown& s) {
+  std::vector<Dim> everything(static_cast<std::size_t>(s.samples.size()));
+  for (std::size_t i = 0; i < everything.size(); ++i) everything[i] = static_cast<Dim>(i);
+  const std::vector<Dim> captions = distinct_captions(s.samples), asked = queries(s.samples);
+  const Tensor texts = rows_of(s.embeddings.texts, captions);
+  for (Dim pick : spread(static_cast<Dim>(asked.size()), gallery_items)) {
+    const Dim i = asked[static_cast<std::size_t>(pick)];
+    data.gallery.push_back(gallery_item(s, i, true, captions, texts));
+    data.gallery.push_back(gallery_item(s, i, false, everything, s.embeddings.images));
+  }
+}
+
+// Pictures whose best wrong caption beats the right one by most.
+void add_confusions(ReportData& data, const Shown& s) {
+  const std::vector<Dim> captions = distinct_captions(s.samples);
+  const Tensor texts = rows_of(s.embeddings.texts, captions);
+  std::vector<std::pair<double, Confusion>> all;
+  const Dim E = texts.columns();
+  for (Dim i : queries(s.samples)) {
+    const Real* u = s.embeddings.images.data() + i * E;
+    for (const Match& match : best_matches(u, texts, 2)) {
+      const Dim j = captions[static_cast<std::size_t>(match.candidate)];
+      if (s.samples.caption_id(j) == s.samples.caption_id(i)) continue;
+      double right = 0;
+      for (Dim e = 0; e < E; ++e) right += double(u[e]) * double(s.embeddings.texts.data()[i * E + e]);
+      if (match.cosine > right)
+        all.push_back({match.cosine - right, {s.samples.picture(i), s.samples.pair(i).text, s.samples.pair(j).text, s.probability(right), s.probability(match.cosine)}});
+      break;
+    }
+  }
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (std::size_t k = 0; k < std::min<std::size_t>(all.size(), confusions_shown); ++k) data.confusions.push_back(all[k].second);
+}
+
+std::string percent(double x) {
+  std::ostringstream out;
+  out.setf(std::ios::fixed);
+  out.precision(1);
+  out << 100 * x << " %";
+  return out.str();
+}
+
+std::string rounded(double x, int digits) {
+  std::ostringstream out;
+  out.setf(std::ios::fixed);
+  out.precision(digits);
+  out << x;
+  return out.str();
+}
+
+void add_facts(ReportData& data, const TrainConfig& config, const Siglip& model, double t, double b) {
+  data.facts.push_back({"model", config.model + ", " + rounded(double(model.parameter_count()) / 1e6, 2) + " M parameters"});
+  data.facts.push_back({"loss", config.loss});
+  if (!data.log.empty()) {
+    double rate = 0;
+    for (const LogRow& row : data.log) rate += row.samples_per_second / double(data.log.size());
+    data.facts.push_back({"trained", std::to_string(data.log.back().step) + " steps of " + std::to_string(config.batch_size) + " pairs"});
+    data.facts.push_back({"throughput", rounded(rate, 0) + " pairs/s"});
+    data.facts.push_back({"peak memory", rounded(data.log.back().peak_memory / 1048576, 0) + " MiB"});
+  }
+  for (auto e = data.evaluations.rbegin(); e != data.evaluations.rend() && e->step == data.evaluations.back().step; ++e)
+    data.facts.push_back({e->split + " R@1, image to text / text to image", percent(e->image_to_text.r1) + " / " + percent(e->text_to_image.r1)});
+  data.facts.push_back({"temperature t", rounded(t, 2)});
+  data.facts.push_back({"bias b", rounded(b, 2)});
+}
+}  // namespace
+
+std::vector<std::string> next_commands(const std::string& run, const std::vector<Split>& splits) {
+  // A picture of the last split with queries, its caption, and two captions from elsewhere in it.
+  const Split& split = splits.size() > 1 ? splits[1] : splits[0];
+  std::vector<std::string> labels;
+  const auto add_label = [&](std::string text) {
+    std::erase_if(text, [](char c) { return c == '"' || c == '$' || c == '`' || c == '\\'; });
+    std::replace(text.begin(), text.end(), ',', ' ');
+    if (std::find(labels.begin(), labels.end(), text) == labels.end()) labels.push_back(text);
+  };
+  for (std::size_t k = 0; k < 3; ++k) add_label(split.pairs[k * split.pairs.size() / 3].text);
+  std::string joined;
+  for (const std::string& label : labels) joined += (joined.empty() ? "" : ", ") + label;
+  return {"build/siglip classify " + run + " --labels \"" + joined + "\" " + split.pairs.front().image, "build/siglip inspect " + run};
+}
+
+void report(const std::string& path, std::ostream& log) {
+  const std::string run = run_path(path), config_path = run + "/train.json";
+  TrainConfig config;
+  read_json(config, read_file(config_path), config_path);
+  const RunHistory history = read_history(run);
+  const DataSet set = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
+
+  ReportData data;
+  data.title = run;
+  data.log = history.log, data.evaluations = history.evaluations;
+  data.config_json = read_file(config_path);
+  data.next_commands = next_commands(run, set.splits);
+  const Pretrained model = Pretrained::load(run);
+  const double t = std::exp(double(model.model.log_t.item())), b = config.loss == "softmax" ? 0 : double(model.model.b.item());
+  add_facts(data, config, model.model, t, b);
+  for (std::size_t k = set.splits.size() > 1 ? 1 : 0; k < set.splits.size(); ++k) {
+    Samples samples(set.splits[k], *model.tokenizer, model.model.config.image_size, model.filter());
+    Embeddings embeddings = embed(model.model, samples);
+    const Shown shown{std::move(samples), k > 0, std::move(embeddings), t, b};
+    if (data.matrix.empty()) add_matrix(data, shown);
+    add_gallery(data, shown);
+    add_confusions(data, shown);
+  }
+  write_report(run + "/report.html", data);
+  log << "report: " << run << "/report.html\n";
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -17,12 +17,12 @@ void require_backend(const char* kernel);
 #undef KERNEL
 
 // LAUNCH(y.device(), softmax_forward, y.data(), x.data(), N, C). The backend is asked for before the arguments take memory.
-#define LAUNCH(device, kernel, ...)                    \
-  do {                                                 \
-    if ((device) == Device::cuda) {                    \
-      cuda::require_backend(#kernel);                  \
-      cuda::kernel(__VA_ARGS__);                       \
-    } else {                                           \
-      cpu::kernel(__VA_ARGS__);                        \
-    }                                                  \
+#define LAUNCH(device, kernel, ...)   \
+  do {                                \
+    if ((device) == Device::cuda) {   \
+      cuda::require_backend(#kernel); \
+      cuda::kernel(__VA_ARGS__);      \
+    } else {                          \
+      cpu::kernel(__VA_ARGS__);       \
+    }                                 \
   } while (false)

@@ -99,7 +99,7 @@ TEST_CASE("rng: streams repeat, differ, and have the moments they claim") {
     sum += x, squares += x * x, uniform += r.uniform();
     within = std::max(within, std::abs(r.truncated_normal()));
   }
-  CHECK(std::abs(sum / n) < 4 / std::sqrt(n));            // standard error 1 / sqrt(n)
+  CHECK(std::abs(sum / n) < 4 / std::sqrt(n));  // standard error 1 / sqrt(n)
   CHECK(std::abs(squares / n - 1) < 4 * std::sqrt(2.0 / n));
   CHECK(std::abs(uniform / n - 0.5) < 4 * std::sqrt(1.0 / 12 / n));
   CHECK(within <= 2);

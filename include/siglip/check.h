@@ -14,28 +14,28 @@ struct Draw {
 /// One set of sizes that an op is tested on.
 struct OpCase {
   std::string about;
-  std::vector<Shape> shapes;           // of the differentiable inputs
-  std::vector<Dim> sizes = {};         // what else the call wants: heads, patch edge, ...
-  std::vector<Draw> draws = {};        // for each input; the last one serves the rest; empty: standard gaussian
-  double float_tolerance = 2e-5;       // float against double: |difference| / max(|value|, rms of that tensor)
-  double step = 0x1p-10;               // of the differences; a power of two, so that x ± step is exact
+  std::vector<Shape> shapes;      // of the differentiable inputs
+  std::vector<Dim> sizes = {};    // what else the call wants: heads, patch edge, ...
+  std::vector<Draw> draws = {};   // for each input; the last one serves the rest; empty: standard gaussian
+  double float_tolerance = 2e-5;  // float against double: |difference| / max(|value|, rms of that tensor)
+  double step = 0x1p-10;          // of the differences; a power of two, so that x ± step is exact
 };
 
 struct OpRow {
   std::string name;
-  std::string shapes, cost;                                            // for people: `siglip ops`
+  std::string shapes, cost;  // for people: `siglip ops`
   std::function<Tensor(const Tensors&, const OpCase&)> call;
   std::function<Tensor(const Tensors&, const OpCase&)> reference = {};  // the composition that a fused op stands for, out of plain ops
   std::vector<OpCase> cases = {};
-  std::vector<OpCase> rejects = {};                                    // each must throw Error
+  std::vector<OpCase> rejects = {};  // each must throw Error
 };
 
 std::vector<OpRow> op_table();
 
 /// Where two numbers differed most.
 struct Worst {
-  double error = 0;            // |a - b| / max(|a|, |b|, rms of that tensor); not finite if one of them is not
-  std::string tensor;          // "y", "d input 0", ...
+  double error = 0;    // |a - b| / max(|a|, |b|, rms of that tensor); not finite if one of them is not
+  std::string tensor;  // "y", "d input 0", ...
   Dim element = 0;
   double a = 0, b = 0;
 };
@@ -43,7 +43,7 @@ std::string to_string(const Worst& worst);
 
 /// Value and gradients of <w, op(x)> with gaussian x and w that are the same numbers in float and in double.
 struct CaseValues {
-  std::vector<std::string> names;                 // "y", "d input 0", ...
+  std::vector<std::string> names;  // "y", "d input 0", ...
   std::vector<std::vector<double>> values;
 };
 CaseValues evaluate(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device = Device::cpu, bool reference = false);

@@ -10,9 +10,9 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// One entry of a safetensors header.
 struct TensorInfo {
-  std::string name, dtype;   // dtype as the file spells it: F32, F64, BF16, I64, ...
+  std::string name, dtype;  // dtype as the file spells it: F32, F64, BF16, I64, ...
   Shape shape;
-  std::int64_t offset = 0, bytes = 0;   // within the file
+  std::int64_t offset = 0, bytes = 0;  // within the file
 };
 
 /// A safetensors file, kept open; tensors are read when asked for. The header is checked against the file before anything is allocated: sizes,
@@ -21,9 +21,9 @@ struct TensorInfo {
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
-  const std::vector<TensorInfo>& tensors() const;                 // in file order
+  const std::vector<TensorInfo>& tensors() const;  // in file order
   const std::map<std::string, std::string>& metadata() const;
-  const TensorInfo* find(const std::string& name) const;          // null if there is none
+  const TensorInfo* find(const std::string& name) const;  // null if there is none
   /// Converted to Real from F64, F32, F16 or BF16. Throws Error for other types, or if the file holds no such tensor.
   Tensor read(const std::string& name) const;
   void read_into(const std::string& name, const Tensor& to) const;  // throws Error unless the shape is to's
@@ -44,7 +44,7 @@ void write_config(const std::string& folder, const SiglipConfig& config);
 /// How pixels were prepared: preprocessor_config.json.
 struct Preprocessing {
   Dim image_size = 224;
-  int resample = 3;     // 2 bilinear, 3 bicubic (PIL's numbers)
+  int resample = 3;  // 2 bilinear, 3 bicubic (PIL's numbers)
 };
 Preprocessing read_preprocessing(const std::string& folder);
 void write_preprocessing(const std::string& folder, const Preprocessing& preprocessing);

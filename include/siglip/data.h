@@ -21,7 +21,7 @@ struct Image {
 /// Throws Error naming the file: missing, empty, not an image, damaged or cut off, unsupported format, more than 2^28 pixels.
 Image read_image(const std::string& path);
 Image decode_image(const std::uint8_t* bytes, std::size_t size, const std::string& name);
-std::string encode_png(const Image& image);                        // the bytes of a PNG file
+std::string encode_png(const Image& image);  // the bytes of a PNG file
 void write_png(const std::string& path, const Image& image);
 
 enum class Filter { bilinear, bicubic };  // triangle of radius 1; cubic of radius 2 with a = -0.5. Both widen when shrinking (anti-aliasing)
@@ -42,30 +42,30 @@ Tensor to_tensor(const std::vector<Image>& images);
 // ---- pairs -------------------------------------------------------------------------------------------------------------------------
 
 struct Pair {
-  std::string image;         // path of the file
-  std::string text;          // the caption
-  std::int32_t label = -1;   // index into DataSet::classes, -1 without classes
-  bool distractor = false;   // a candidate of the retrieval, never a query (metadata key "distractor": true)
+  std::string image;        // path of the file
+  std::string text;         // the caption
+  std::int32_t label = -1;  // index into DataSet::classes, -1 without classes
+  bool distractor = false;  // a candidate of the retrieval, never a query (metadata key "distractor": true)
 };
 struct Split {
-  std::string name;          // train, val, test, ...
+  std::string name;  // train, val, test, ...
   std::vector<Pair> pairs;
 };
 struct DataSet {
   std::string root;
-  std::vector<Split> splits;            // train first
-  std::vector<std::string> classes;     // in label order; empty if the data has no classes
-  std::string text_template;            // "a photo of a {}": what turned a class name into a caption; empty without classes
+  std::vector<Split> splits;         // train first
+  std::vector<std::string> classes;  // in label order; empty if the data has no classes
+  std::string text_template;         // "a photo of a {}": what turned a class name into a caption; empty without classes
 
-  const Split* find(const std::string& split) const;   // null if there is none of this name
-  const Split& split(const std::string& name) const;   // throws Error that lists the ones there are
+  const Split* find(const std::string& split) const;  // null if there is none of this name
+  const Split& split(const std::string& name) const;  // throws Error that lists the ones there are
 };
 
 struct DataOptions {
   std::string image_column = "file_name", text_column = "text";  // columns of CSV/TSV, keys of metadata
   std::string text_template = "a photo of a {}";                 // for class folders
-  double val_fraction = 0.1;   // held out of a data set that has no val split, by a hash of the caption; with class folders by
-                               // one of the picture's path, so that every class stays in train
+  double val_fraction = 0.1;  // held out of a data set that has no val split, by a hash of the caption; with class folders by
+                              // one of the picture's path, so that every class stays in train
 };
 
 /// Reads what `path` holds; the kind is recognised:
@@ -91,43 +91,43 @@ class Samples {
 
   Dim size() const { return static_cast<Dim>(pairs_.size()); }
   const Pair& pair(Dim i) const { return pairs_[static_cast<std::size_t>(i)]; }
-  const Image& picture(Dim i) const { return plain_[static_cast<std::size_t>(i)]; }   // S x S, no augmentation
+  const Image& picture(Dim i) const { return plain_[static_cast<std::size_t>(i)]; }  // S x S, no augmentation
   const std::vector<std::int32_t>& ids(Dim i) const { return ids_[static_cast<std::size_t>(i)]; }
   std::int32_t caption_id(Dim i) const { return caption_ids_[static_cast<std::size_t>(i)]; }  // equal captions have equal ids
-  Dim captions() const { return captions_; }                     // distinct ones
-  const std::vector<std::string>& problems() const { return problems_; }   // one line for each picture left out
+  Dim captions() const { return captions_; }                                                  // distinct ones
+  const std::vector<std::string>& problems() const { return problems_; }                      // one line for each picture left out
   Dim image_size() const { return image_size_; }
   /// S x S: a random view of picture i, a function of (augmentation, seed, draw, i) alone.
   Image augmented(Dim i, const Augmentation& augmentation, std::uint64_t seed, std::uint64_t draw) const;
 
-  Tensor images(Dim begin, Dim end) const;   // (end - begin, 3, S, S), no augmentation
-  Ids tokens(Dim begin, Dim end) const;      // (end - begin, T)
+  Tensor images(Dim begin, Dim end) const;  // (end - begin, 3, S, S), no augmentation
+  Ids tokens(Dim begin, Dim end) const;     // (end - begin, T)
 
  private:
   Dim image_size_ = 0, captions_ = 0;
   Filter filter_ = Filter::bicubic;
   std::vector<Pair> pairs_;
-  std::vector<Image> plain_, source_;        // source_: the original, at most 2S wide and high
+  std::vector<Image> plain_, source_;  // source_: the original, at most 2S wide and high
   std::vector<std::vector<std::int32_t>> ids_;
   std::vector<std::int32_t> caption_ids_;
   std::vector<std::string> problems_;
 };
 
 struct Batch {
-  Tensor images;                // (B, 3, S, S)
-  Ids tokens;                   // (B, T)
-  Ids caption_ids;              // (B)
-  std::vector<Dim> samples;     // which samples they are
-  double wait_seconds = 0;      // that next() had to wait for the background threads
+  Tensor images;             // (B, 3, S, S)
+  Ids tokens;                // (B, T)
+  Ids caption_ids;           // (B)
+  std::vector<Dim> samples;  // which samples they are
+  double wait_seconds = 0;   // that next() had to wait for the background threads
 };
 
 struct LoaderOptions {
   Dim batch_size = 256;
   std::uint64_t seed = 0;
   Augmentation augmentation = {};
-  Dim first_step = 0;           // the first batch that next() gives: resuming starts in the middle
-  int workers = 1;              // background threads; the batches do not depend on it
-  Dim ahead = 2;                // batches prepared in advance
+  Dim first_step = 0;  // the first batch that next() gives: resuming starts in the middle
+  int workers = 1;     // background threads; the batches do not depend on it
+  Dim ahead = 2;       // batches prepared in advance
 };
 
 /// Batches in a fixed order: each epoch is a permutation of the samples drawn from (seed, epoch), its incomplete last batch is dropped.
@@ -152,8 +152,8 @@ class Loader {
 // ---- data sets that are made, not downloaded ---------------------------------------------------------------------------------------------
 
 struct ShapesOptions {
-  Dim size = 32;           // pixels
-  Dim scenes = 6000;       // of the train split
+  Dim size = 32;      // pixels
+  Dim scenes = 6000;  // of the train split
   std::uint64_t seed = 0;
 };
 /// Scenes of one or two coloured shapes with captions ("a small red circle left of a large blue star"): DIR/{train,val,single}/metadata.jsonl.
@@ -162,9 +162,9 @@ struct ShapesOptions {
 void make_shapes(const std::string& dir, const ShapesOptions& options = {});
 
 struct EmojiOptions {
-  Dim size = 64;           // pixels
-  std::string font = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf";      // package fonts-noto-color-emoji
-  std::string list = "/usr/share/unicode/emoji/emoji-test.txt";                // package unicode-data
+  Dim size = 64;                                                           // pixels
+  std::string font = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf";  // package fonts-noto-color-emoji
+  std::string list = "/usr/share/unicode/emoji/emoji-test.txt";            // package unicode-data
   std::uint64_t seed = 0;
 };
 /// Every fully-qualified sequence of emoji-test.txt, drawn with the font on white, its English name the caption: DIR/{train,val}/metadata.jsonl.
@@ -172,5 +172,5 @@ struct EmojiOptions {
 /// A sequence that the font lacks is left out. Throws Error if font or list cannot be read, if DIR exists and is not empty, or if this build
 /// has no FreeType and HarfBuzz.
 void make_emoji(const std::string& dir, const EmojiOptions& options = {});
-bool has_emoji();          // this build can make the emoji data set
+bool has_emoji();  // this build can make the emoji data set
 }  // namespace siglip::inline SIGLIP_FLAVOUR

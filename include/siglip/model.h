@@ -8,8 +8,8 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// Pictures to unit vectors: patches, blocks, a final norm, the MAP head. No class token, no projection: E = width.
 struct VisionTower {
-  Tensor patch_weight, patch_bias;   // (C, 3, P, P), (C)
-  Tensor positions;                  // (T, C)
+  Tensor patch_weight, patch_bias;  // (C, 3, P, P), (C)
+  Tensor positions;                 // (T, C)
   std::vector<Block> blocks;
   LayerNorm post_layernorm;
   MapHead head;
@@ -24,11 +24,11 @@ struct VisionTower {
 
 /// Texts to unit vectors: the same encoder, no mask at all, the last token, one linear map.
 struct TextTower {
-  Tensor tokens;       // (V, C)
-  Tensor positions;    // (T, C)
+  Tensor tokens;     // (V, C)
+  Tensor positions;  // (T, C)
   std::vector<Block> blocks;
   LayerNorm final_layer_norm;
-  Linear head;         // C → E
+  Linear head;  // C → E
 
   explicit TextTower(const SiglipConfig& config);
   /// ids (B, T), padded to exactly T → (B, E), before normalisation.
@@ -43,7 +43,7 @@ struct Siglip {
   SiglipConfig config;
   VisionTower vision;
   TextTower text;
-  Tensor log_t, b;     // (1) each; published as logit_scale and logit_bias
+  Tensor log_t, b;  // (1) each; published as logit_scale and logit_bias
 
   explicit Siglip(const SiglipConfig& config);
   /// Every tensor once, under its Hugging Face name, in the published order.
@@ -52,6 +52,7 @@ struct Siglip {
 };
 
 /// The authors' initialisation; a function of the seed and the parameter's name, so it does not depend on the order of parameters.
-/// log_t = ln 10; b as given (-10 in the paper). source  the authors' public code, big_vision: models/vit.py and models/proj/image_text/text_transformer.py
+/// log_t = ln 10; b as given (-10 in the paper). source  the authors' public code, big_vision: models/vit.py and
+/// models/proj/image_text/text_transformer.py
 void initialize(const Siglip& model, std::uint64_t seed, double bias = -10);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

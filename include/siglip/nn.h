@@ -59,16 +59,21 @@ struct Block {
 /// Multi-head attention pooling: one learned query (the probe) looks at all tokens; then y + mlp(norm(y)). x (B, T, C), y (B, C).
 /// There is no residual from the probe. source  Zhai et al. 2022, section 2.1 (scaling vision transformers); Lee et al. 2019
 struct MapHead {
-  Tensor probe;                          // (1, 1, C)
-  Tensor in_proj_weight, in_proj_bias;   // (3C, C), (3C): queries, keys, values, as one published tensor
+  Tensor probe;                         // (1, 1, C)
+  Tensor in_proj_weight, in_proj_bias;  // (3C, C), (3C): queries, keys, values, as one published tensor
   Linear out_proj;
   LayerNorm layernorm;
   Mlp mlp;
   Dim heads = 1;
   MapHead() = default;
   MapHead(Dim width, Dim heads_, Dim hidden, double eps)
-      : probe({1, 1, width}), in_proj_weight({3 * width, width}), in_proj_bias({3 * width}), out_proj(width, width), layernorm(width, eps),
-        mlp(width, hidden), heads(heads_) {}
+      : probe({1, 1, width}),
+        in_proj_weight({3 * width, width}),
+        in_proj_bias({3 * width}),
+        out_proj(width, width),
+        layernorm(width, eps),
+        mlp(width, hidden),
+        heads(heads_) {}
   Tensor operator()(const Tensor& x) const;
   void collect(Parameters& all, const std::string& name) const;
 };

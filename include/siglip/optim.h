@@ -7,7 +7,7 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
-  double weight_decay = 0.1;   // as in PyTorch: lr · weight_decay of a parameter each step, for those that decay. 0.1 is the authors' 1e-4 at lr 1e-3
+  double weight_decay = 0.1;  // as in PyTorch: lr · weight_decay of a parameter each step, for those that decay. 0.1 is the authors' 1e-4 at lr 1e-3
 };
 
 /// m ← β1 m + (1-β1) g,  v ← β2 v + (1-β2) g²,  p ← p - lr (m̂ / (√v̂ + eps) + weight_decay p)

@@ -18,14 +18,14 @@ class Rng {
  public:
   explicit Rng(std::uint64_t seed, std::uint64_t stream = 0) : seed_(seed), stream_(stream) {}
 
-  std::uint32_t bits();                           // 32 random bits
-  double uniform();                               // [0, 1), 53 bits
-  double uniform(double low, double high);        // [low, high)
-  std::int64_t below(std::int64_t n);             // 0 … n-1, unbiased; n >= 1
-  double normal();                                // mean 0, variance 1 (Box and Muller 1958)
-  double truncated_normal();                      // the same, drawn again until within [-2, 2]
+  std::uint32_t bits();                     // 32 random bits
+  double uniform();                         // [0, 1), 53 bits
+  double uniform(double low, double high);  // [low, high)
+  std::int64_t below(std::int64_t n);       // 0 … n-1, unbiased; n >= 1
+  double normal();                          // mean 0, variance 1 (Box and Muller 1958)
+  double truncated_normal();                // the same, drawn again until within [-2, 2]
   template <class T>
-  void shuffle(std::vector<T>& v) {               // Fisher and Yates
+  void shuffle(std::vector<T>& v) {  // Fisher and Yates
     for (std::size_t i = v.size(); i > 1; --i) std::swap(v[i - 1], v[static_cast<std::size_t>(below(static_cast<std::int64_t>(i)))]);
   }
 

@@ -12,8 +12,8 @@ struct Op {
   using Saved = std::vector<std::pair<const char*, Tensor>>;
   virtual ~Op() = default;
   virtual const char* name() const = 0;
-  virtual Saved saved() const = 0;   // whose values backward reads
-  virtual void backward() = 0;       // adds to the gradients of its inputs
+  virtual Saved saved() const = 0;  // whose values backward reads
+  virtual void backward() = 0;      // adds to the gradients of its inputs
   Dim saved_bytes() const;
 };
 

@@ -15,8 +15,8 @@ Dim element_count(const Shape& shape);
 /// Memory is taken from a pool at the first data(), so a Tensor that is only asked for its shape costs nothing.
 class Tensor {
  public:
-  Tensor() = default;                                            // no tensor: defined() is false
-  explicit Tensor(Shape shape, Device device = Device::cpu);     // uninitialised
+  Tensor() = default;                                         // no tensor: defined() is false
+  explicit Tensor(Shape shape, Device device = Device::cpu);  // uninitialised
   static Tensor like(const Tensor& other) { return Tensor(other.shape(), other.device()); }
   static Tensor full(Shape shape, Real value, Device device = Device::cpu);
   /// Copies `values` (row-major) in. Throws Error if their number is not the shape's.
@@ -27,26 +27,26 @@ class Tensor {
   Device device() const;
   Dim rank() const { return static_cast<Dim>(shape_.size()); }
   Dim dim(Dim axis) const { return shape_[static_cast<std::size_t>(axis)]; }
-  Dim size() const { return size_; }                              // product of all axes
-  Dim columns() const { return shape_.empty() ? 1 : shape_.back(); }   // C: the last axis; 1 for a scalar
-  Dim rows() const { return columns() ? size_ / columns() : 0; }       // N: the product of the others
+  Dim size() const { return size_; }                                  // product of all axes
+  Dim columns() const { return shape_.empty() ? 1 : shape_.back(); }  // C: the last axis; 1 for a scalar
+  Dim rows() const { return columns() ? size_ / columns() : 0; }      // N: the product of the others
 
-  Real* data() const;                                             // on device(), 64-byte aligned
+  Real* data() const;  // on device(), 64-byte aligned
   bool allocated() const;
-  std::vector<Real> to_vector() const;                            // a copy on the host
-  Real item() const;                                              // the value of a one-element tensor
-  void copy_from(const Real* host) const;                         // size() values from the host
+  std::vector<Real> to_vector() const;     // a copy on the host
+  Real item() const;                       // the value of a one-element tensor
+  void copy_from(const Real* host) const;  // size() values from the host
   void fill(Real value) const;
-  Tensor to(Device device) const;                                 // a copy there, without gradient
+  Tensor to(Device device) const;  // a copy there, without gradient
 
   /// The same buffer and gradient under another shape of the same size. Throws Error if the sizes differ.
   Tensor reshape(Shape shape) const;
 
   // The gradient adds up here. Null where none is wanted, so every backward kernel accepts null.
   Real* grad() const;
-  std::vector<Real> grad_to_vector() const;                       // a copy on the host; zeros if nothing was added yet
-  bool has_grad() const;                                          // something may have been added
-  void zero_grad() const;                                         // keeps the memory
+  std::vector<Real> grad_to_vector() const;  // a copy on the host; zeros if nothing was added yet
+  bool has_grad() const;                     // something may have been added
+  void zero_grad() const;                    // keeps the memory
   bool requires_grad() const;
   const Tensor& require_grad(bool wanted = true) const;
   /// If nothing was added to this gradient yet, the buffer of `d` becomes it (d is spent) and the answer is true.
@@ -69,9 +69,9 @@ class Ids {
   const Shape& shape() const { return shape_; }
   Dim size() const { return size_; }
   Device device() const;
-  const std::int32_t* data() const;                               // on device(); null if not defined
+  const std::int32_t* data() const;  // on device(); null if not defined
   std::vector<std::int32_t> to_vector() const;
-  std::int32_t smallest() const { return smallest_; }             // both 0 if there are none
+  std::int32_t smallest() const { return smallest_; }  // both 0 if there are none
   std::int32_t largest() const { return largest_; }
 
  private:

@@ -22,8 +22,8 @@ struct Pretrained {
 
   /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing.
   static Pretrained load(const std::string& path);
-  Tensor embed(const std::vector<Image>& images) const;        // (N, E), unit rows, in batches
-  Tensor embed(const std::vector<std::string>& texts) const;   // (N, E), unit rows, in batches
+  Tensor embed(const std::vector<Image>& images) const;       // (N, E), unit rows, in batches
+  Tensor embed(const std::vector<std::string>& texts) const;  // (N, E), unit rows, in batches
   Filter filter() const { return preprocessing.resample == 2 ? Filter::bilinear : Filter::bicubic; }
 };
 /// The folder that holds the checkpoint of `path`, as in Pretrained::load.
@@ -36,14 +36,14 @@ std::string checkpoint_folder(const std::string& path);
 struct Candidates {
   enum Kind { split, all, groups } kind = split;
   Dim group = 0;
-  static Candidates parse(const std::string& text);   // "split", "all" or a number >= 2; throws Error
+  static Candidates parse(const std::string& text);  // "split", "all" or a number >= 2; throws Error
 };
 
 struct Evaluation {
   std::string split;
-  Dim pairs = 0, candidates = 0;            // queries; captions to choose from
+  Dim pairs = 0, candidates = 0;  // queries; captions to choose from
   Recall image_to_text, text_to_image;
-  double accuracy = -1;                     // zero-shot, by class; -1 without classes
+  double accuracy = -1;  // zero-shot, by class; -1 without classes
 };
 
 /// Samples of a split by name.
@@ -71,18 +71,18 @@ std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSam
 struct TrainConfig {
   std::string data, model = "tiny", loss = "sigmoid", positives = "caption", bias_init = "-10", out;
   Dim steps = 0;
-  double epochs = 0;           // counts if steps is 0; both 0: 30 epochs
+  double epochs = 0;  // counts if steps is 0; both 0: 30 epochs
   Dim batch_size = 256;
   double lr = 1e-3, wd = 0.1, beta1 = 0.9, beta2 = 0.95, grad_clip = 1;
-  Dim warmup = -1;             // steps; -1: a tenth of the run, at most 100
+  Dim warmup = -1;  // steps; -1: a tenth of the run, at most 100
   std::string reduction = "per_image";
-  double shift = 0, scale = 0, flip = 0;                        // augmentation, see data.h
-  Dim image_size = 0, patch_size = 0, width = 0, layers = 0, heads = 0, mlp = 0, context = 0;   // 0: as the named model has it
+  double shift = 0, scale = 0, flip = 0;                                                       // augmentation, see data.h
+  Dim image_size = 0, patch_size = 0, width = 0, layers = 0, heads = 0, mlp = 0, context = 0;  // 0: as the named model has it
   std::string filter = "bicubic";
   std::string image_column = "file_name", text_column = "text", text_template = "a photo of a {}";
   double val_fraction = 0.1;
   bool strict = false;
-  Dim seed = 0, threads = 0, eval_every = 0, save_every = 0;   // threads 0: all; eval_every 0: ten times a run; save_every 0: at evaluations
+  Dim seed = 0, threads = 0, eval_every = 0, save_every = 0;  // threads 0: all; eval_every 0: ten times a run; save_every 0: at evaluations
   std::string candidates = "split";
 };
 
@@ -95,10 +95,10 @@ void set(TrainConfig& config, const std::string& assignment);
 void validate(const TrainConfig& config);
 
 struct TrainResult {
-  std::string run;                          // the run folder
+  std::string run;  // the run folder
   Dim steps = 0;
   double seconds = 0;
-  std::vector<Evaluation> evaluations;      // of the best checkpoint: train sample first
+  std::vector<Evaluation> evaluations;  // of the best checkpoint: train sample first
   bool interrupted = false;
 };
 

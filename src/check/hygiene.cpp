@@ -85,7 +85,8 @@ std::vector<std::string> hygiene(const OpRow& row, const OpCase& c, std::uint64_
         break;
       }
     }
-    if (!works_with_one_gradient(row, c, seed, i, one)) breaches.push_back("wanting only the gradient of input " + std::to_string(i) + " changes it or touches others");
+    if (!works_with_one_gradient(row, c, seed, i, one))
+      breaches.push_back("wanting only the gradient of input " + std::to_string(i) + " changes it or touches others");
   }
   return breaches;
 }

@@ -86,12 +86,14 @@ Tensor sum(const Tensor& x, const Shape& shape, std::function<Dim(Dim)> to, std:
 }  // namespace
 
 Tensor weighted_sum(const Tensor& x, const std::function<double(Dim)>& weight) {
-  return sum(x, {1}, [](Dim) { return Dim{0}; }, weight);
+  return sum(
+      x, {1}, [](Dim) { return Dim{0}; }, weight);
 }
 
 Tensor sum_columns(const Tensor& x) {
   const Dim C = x.columns();
-  return sum(x, {x.rows(), 1}, [C](Dim i) { return i / C; }, one);
+  return sum(
+      x, {x.rows(), 1}, [C](Dim i) { return i / C; }, one);
 }
 
 Tensor transpose(const Tensor& x) {
@@ -127,6 +129,7 @@ Tensor softplus(const Tensor& x) {
 }
 
 Tensor exp(const Tensor& x) {
-  return map(x, [](double a) { return std::exp(a); }, [](double a) { return std::exp(a); });
+  return map(
+      x, [](double a) { return std::exp(a); }, [](double a) { return std::exp(a); });
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR::plain

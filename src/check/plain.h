@@ -17,11 +17,11 @@ Tensor weighted_sum(const Tensor& x, const std::function<double(Dim)>& weight);
 /// z_n = Σ_c x_nc; (N, C) → (N, 1).
 Tensor sum_columns(const Tensor& x);
 
-Tensor transpose(const Tensor& x);                                                             // (R, C) → (C, R)
-Tensor spread_columns(const Tensor& x, Dim C);                                                 // (N, 1) → (N, C)
-Tensor slice(const Tensor& x, Dim row, Dim rows, Dim column, Dim columns);                      // of (N, C)
-Tensor place(const Tensor& x, Dim N, Dim C, Dim row, Dim column);                               // (r, c) → (N, C), zeros around
-Tensor spread_scalar(const Tensor& x, const Shape& shape);                                      // (1) → shape
+Tensor transpose(const Tensor& x);                                          // (R, C) → (C, R)
+Tensor spread_columns(const Tensor& x, Dim C);                              // (N, 1) → (N, C)
+Tensor slice(const Tensor& x, Dim row, Dim rows, Dim column, Dim columns);  // of (N, C)
+Tensor place(const Tensor& x, Dim N, Dim C, Dim row, Dim column);           // (r, c) → (N, C), zeros around
+Tensor spread_scalar(const Tensor& x, const Shape& shape);                  // (1) → shape
 Tensor softplus(const Tensor& x);
 Tensor exp(const Tensor& x);
 }  // namespace siglip::inline SIGLIP_FLAVOUR::plain

@@ -15,7 +15,7 @@ void parallel_for(Dim count, const Body& body) {
 /// The same with a workspace for each thread: body(i, slot), 0 <= slot < slots. What a slot held before must not matter.
 template <class Body>
 void parallel_for(Dim count, Dim slots, const Body& body) {
-#pragma omp parallel for schedule(static) num_threads(static_cast<int>(slots)) if (slots > 1)
+#pragma omp parallel for schedule(static) num_threads(static_cast <int>(slots)) if (slots > 1)
   for (Dim i = 0; i < count; ++i) body(i, static_cast<Dim>(omp_get_thread_num()));
 }
 

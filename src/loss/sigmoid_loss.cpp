@@ -218,8 +218,13 @@ OpRow sigmoid_loss_row() {
                     {.about = "tile", .shapes = {{16, 3}, {16, 3}, {1}, {1}}, .draws = gentle},
                     {.about = "tile + 1", .shapes = {{17, 3}, {17, 3}, {1}, {1}}, .draws = gentle},
                     {.about = "ring of five, last tile ragged", .shapes = {{67, 2}, {67, 2}, {1}, {1}}, .draws = gentle},
-                    {.about = "logits about 80", .shapes = {{9, 4}, {9, 4}, {1}, {1}}, .draws = {{0, 2}, {0, 2}, {3, 0.1}, {0, 1}}, .float_tolerance = 1e-4},
-                    {.about = "as at the start: t = 10, b = -10", .shapes = {{33, 8}, {33, 8}, {1}, {1}}, .draws = {{0, 0.3}, {0, 0.3}, {2.302585, 0}, {-10, 0}}}},
+                    {.about = "logits about 80",
+                     .shapes = {{9, 4}, {9, 4}, {1}, {1}},
+                     .draws = {{0, 2}, {0, 2}, {3, 0.1}, {0, 1}},
+                     .float_tolerance = 1e-4},
+                    {.about = "as at the start: t = 10, b = -10",
+                     .shapes = {{33, 8}, {33, 8}, {1}, {1}},
+                     .draws = {{0, 0.3}, {0, 0.3}, {2.302585, 0}, {-10, 0}}}},
           .rejects = {{.about = "batches differ", .shapes = {{3, 2}, {4, 2}, {1}, {1}}},
                       {.about = "no pair", .shapes = {{0, 2}, {0, 2}, {1}, {1}}},
                       {.about = "two temperatures", .shapes = {{3, 2}, {3, 2}, {2}, {1}}}}};
@@ -227,13 +232,14 @@ OpRow sigmoid_loss_row() {
 
 OpRow sigmoid_loss_ids_row() {
   const std::vector<Draw> gentle{{0, 0.5}, {0, 0.5}, {0, 0.5}, {-1, 1}};
-  return {.name = "sigmoid_loss_ids",
-          .shapes = "u, v (B, E), log_t (1), b (1), ids (B) twice -> (1)",
-          .cost = "6 B^2 E with gradient, 2 B^2 E without",
-          .call = [](const Tensors& in, const OpCase& c) { return sigmoid_loss(in[0], in[1], in[2], in[3], some_ids(in[0].dim(0)), reduction_of(c)); },
-          .reference = [](const Tensors& in, const OpCase& c) { return composition(in, some_ids(in[0].dim(0)), divisor_of(c)); },
-          .cases = {{.about = "primes", .shapes = {{7, 5}, {7, 5}, {1}, {1}}, .draws = gentle},
-                    {.about = "mean over pairs", .shapes = {{7, 5}, {7, 5}, {1}, {1}}, .sizes = {1}, .draws = gentle},
-                    {.about = "matches off the diagonal tiles", .shapes = {{35, 3}, {35, 3}, {1}, {1}}, .draws = gentle}}};
+  return {
+      .name = "sigmoid_loss_ids",
+      .shapes = "u, v (B, E), log_t (1), b (1), ids (B) twice -> (1)",
+      .cost = "6 B^2 E with gradient, 2 B^2 E without",
+      .call = [](const Tensors& in, const OpCase& c) { return sigmoid_loss(in[0], in[1], in[2], in[3], some_ids(in[0].dim(0)), reduction_of(c)); },
+      .reference = [](const Tensors& in, const OpCase& c) { return composition(in, some_ids(in[0].dim(0)), divisor_of(c)); },
+      .cases = {{.about = "primes", .shapes = {{7, 5}, {7, 5}, {1}, {1}}, .draws = gentle},
+                {.about = "mean over pairs", .shapes = {{7, 5}, {7, 5}, {1}, {1}}, .sizes = {1}, .draws = gentle},
+                {.about = "matches off the diagonal tiles", .shapes = {{35, 3}, {35, 3}, {1}, {1}}, .draws = gentle}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -16,8 +16,8 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 struct Tile {
-  Dim i, j, rows, columns;    // first row, first column, extent
-  Dim row_block;              // whose sums it adds to
+  Dim i, j, rows, columns;  // first row, first column, extent
+  Dim row_block;            // whose sums it adds to
   Dim column_block;
 };
 

@@ -36,7 +36,7 @@ Tensor MapHead::operator()(const Tensor& x) const {
   const auto project = [&](const Tensor& input, Dim part) {
     return matmul(input, take_rows(in_proj_weight, part * C, (part + 1) * C), take_rows(in_proj_bias, part * C, (part + 1) * C));
   };
-  const Tensor query = repeat(project(probe.reshape({1, C}), 0), B);                              // (B, 1, C)
+  const Tensor query = repeat(project(probe.reshape({1, C}), 0), B);  // (B, 1, C)
   const Tensor y = out_proj(attention(query, project(x, 1), project(x, 2), heads)).reshape({B, C});
   return add(y, mlp(layernorm(y)));
 }

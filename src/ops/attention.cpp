@@ -33,7 +33,8 @@ struct Workspace {
   Real *p, *dp, *transposed;
   Dim row;
   static Dim reals(Dim T, Dim S, Dim D) { return 2 * T * padded(S) + D * padded(S); }
-  Workspace(Real* base, Dim slot, Dim T, Dim S, Dim D) : p(base + slot * reals(T, S, D)), dp(p + T * padded(S)), transposed(dp + T * padded(S)), row(padded(S)) {}
+  Workspace(Real* base, Dim slot, Dim T, Dim S, Dim D)
+      : p(base + slot * reals(T, S, D)), dp(p + T * padded(S)), transposed(dp + T * padded(S)), row(padded(S)) {}
 };
 
 Dim slots(Dim B, Dim H) { return std::min<Dim>(threads(), B * H); }
@@ -109,15 +110,15 @@ struct Attention final : Op {
     Dim reals = 0;
     LAUNCH(y.device(), attention_workspace, &reals, B, T, S, heads, D);
     const Tensor workspace({reals}, y.device());
-    LAUNCH(y.device(), attention_backward, q.grad(), k.grad(), v.grad(), workspace.data(), y.grad(), log_sum.data(), q.data(), k.data(), v.data(), B, T,
-           S, heads, D);
+    LAUNCH(y.device(), attention_backward, q.grad(), k.grad(), v.grad(), workspace.data(), y.grad(), log_sum.data(), q.data(), k.data(), v.data(), B,
+           T, S, heads, D);
   }
 };
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, Dim heads) {
-  require(q.rank() == 3 && k.rank() == 3 && v.shape() == k.shape(), "attention", "q (B, T, C), k and v (B, S, C), got ", q.shape(), ", ", k.shape(), ", ",
-          v.shape());
+  require(q.rank() == 3 && k.rank() == 3 && v.shape() == k.shape(), "attention", "q (B, T, C), k and v (B, S, C), got ", q.shape(), ", ", k.shape(),
+          ", ", v.shape());
   require(q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2), "attention", "q, k and v of one batch and width, got ", q.shape(), " and ", k.shape());
   require(heads >= 1 && q.dim(2) >= 1 && q.dim(2) % heads == 0, "attention", "heads divide the width ", q.dim(2), ", got ", heads);
   require(k.dim(1) >= 1, "attention", "at least one key, got k of shape ", k.shape());
@@ -161,7 +162,11 @@ OpRow attention_row() {
                     {.about = "heads of 5", .shapes = {{1, 3, 15}, {1, 4, 15}, {1, 4, 15}}, .sizes = {3}},
                     {.about = "16 keys + 1", .shapes = {{1, 5, 4}, {1, 17, 4}, {1, 17, 4}}, .sizes = {1}},
                     {.about = "heads of 17", .shapes = {{1, 6, 17}, {1, 3, 17}, {1, 3, 17}}, .sizes = {1}},
-                    {.about = "sharp: logits about 80", .shapes = {{1, 4, 8}, {1, 5, 8}, {1, 5, 8}}, .sizes = {1}, .draws = {{0, 5}, {0, 5}, {0, 1}}, .float_tolerance = 1e-4}},
+                    {.about = "sharp: logits about 80",
+                     .shapes = {{1, 4, 8}, {1, 5, 8}, {1, 5, 8}},
+                     .sizes = {1},
+                     .draws = {{0, 5}, {0, 5}, {0, 1}},
+                     .float_tolerance = 1e-4}},
           .rejects = {{.about = "heads do not divide", .shapes = {{1, 2, 5}, {1, 2, 5}, {1, 2, 5}}, .sizes = {2}},
                       {.about = "no head", .shapes = {{1, 2, 4}, {1, 2, 4}, {1, 2, 4}}, .sizes = {0}},
                       {.about = "k and v differ", .shapes = {{1, 2, 4}, {1, 3, 4}, {1, 2, 4}}, .sizes = {2}},

@@ -79,7 +79,8 @@ struct Layernorm final : Op {
 Tensor layernorm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) {
   require(x.rank() >= 1 && x.columns() >= 1, "layernorm", "x has a last axis of at least one column, got shape ", x.shape());
   const Shape row{x.columns()};
-  require(gamma.shape() == row && beta.shape() == row, "layernorm", "gamma and beta have shape ", row, ", got ", gamma.shape(), " and ", beta.shape());
+  require(gamma.shape() == row && beta.shape() == row, "layernorm", "gamma and beta have shape ", row, ", got ", gamma.shape(), " and ",
+          beta.shape());
   Layernorm op;
   op.x = x, op.gamma = gamma, op.beta = beta;
   op.y = Tensor::like(x), op.mean = Tensor({x.rows()}, x.device()), op.rstd = Tensor({x.rows()}, x.device());

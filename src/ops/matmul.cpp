@@ -81,8 +81,8 @@ struct Matmul final : Op {
     Dim reals = 0;
     LAUNCH(y.device(), matmul_workspace, &reals, N, M, K);
     const Tensor workspace({reals}, y.device());
-    LAUNCH(y.device(), matmul_backward, x.grad(), w.grad(), bias.defined() ? bias.grad() : nullptr, workspace.data(), y.grad(), x.data(), w.data(), N, M,
-           K);
+    LAUNCH(y.device(), matmul_backward, x.grad(), w.grad(), bias.defined() ? bias.grad() : nullptr, workspace.data(), y.grad(), x.data(), w.data(), N,
+           M, K);
   }
 };
 }  // namespace

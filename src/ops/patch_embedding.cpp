@@ -73,7 +73,8 @@ OpRow patch_embedding_row() {
     Tensor y = Tensor::full({B, G * G, C}, 0);
     for (Dim i = 0; i < y.size(); ++i) {
       const Dim b = i / C / (G * G), g = i / C % (G * G) / G, h = i / C % G, c = i % C;
-      const Tensor window = plain::gather(images, {3 * P * P}, [=](Dim k) { return ((b * 3 + k / (P * P)) * S + g * P + k / P % P) * S + h * P + k % P; });
+      const Tensor window =
+          plain::gather(images, {3 * P * P}, [=](Dim k) { return ((b * 3 + k / (P * P)) * S + g * P + k / P % P) * S + h * P + k % P; });
       const Tensor kernel = plain::gather(weight, {3 * P * P}, [=](Dim k) { return c * 3 * P * P + k; });
       const Tensor value = plain::weighted_sum(plain::multiply(window, kernel), [](Dim) { return 1.0; });
       y = add(y, plain::gather(value, y.shape(), [i](Dim k) { return k == i ? Dim{0} : Dim{-1}; }));

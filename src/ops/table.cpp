@@ -3,8 +3,23 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 std::vector<OpRow> op_table() {
-  return {matmul_row(),          matmul_bias_row(),     add_row(),        add_rows_row(), scale_row(),        gelu_row(),
-          softmax_row(),         layernorm_row(),       l2_normalize_row(), attention_row(), patch_embedding_row(), token_embedding_row(),
-          take_token_row(), take_rows_row(),      repeat_row(),          sigmoid_loss_row(), sigmoid_loss_ids_row(), softmax_loss_row()};
+  return {matmul_row(),
+          matmul_bias_row(),
+          add_row(),
+          add_rows_row(),
+          scale_row(),
+          gelu_row(),
+          softmax_row(),
+          layernorm_row(),
+          l2_normalize_row(),
+          attention_row(),
+          patch_embedding_row(),
+          token_embedding_row(),
+          take_token_row(),
+          take_rows_row(),
+          repeat_row(),
+          sigmoid_loss_row(),
+          sigmoid_loss_ids_row(),
+          softmax_loss_row()};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

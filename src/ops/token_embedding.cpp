@@ -56,19 +56,20 @@ OpRow token_embedding_row() {
     for (Dim i = 0; i < c.sizes[1]; ++i) values.push_back(static_cast<std::int32_t>(i * i % c.sizes[0]));
     return Ids({c.sizes[1]}, values);
   };
-  return {.name = "token_embedding",
-          .shapes = "ids (...), table (V, C) -> (..., C)",
-          .cost = "NC",
-          .call = [=](const Tensors& in, const OpCase& c) { return token_embedding(ids(c), in[0]); },
-          .reference =
-              [=](const Tensors& in, const OpCase& c) {
-                const std::vector<std::int32_t> rows = ids(c).to_vector();
-                const Dim C = in[0].dim(1);
-                return plain::gather(in[0], {c.sizes[1], C}, [=](Dim i) { return rows[static_cast<std::size_t>(i / C)] * C + i % C; });
-              },
-          .cases = {{.about = "primes", .shapes = {{7, 5}}, .sizes = {7, 11}},
-                    {.about = "one row", .shapes = {{1, 3}}, .sizes = {1, 4}},
-                    {.about = "column block + 1", .shapes = {{3, 33}}, .sizes = {3, 5}}},
-          .rejects = {{.about = "an id beyond the table", .shapes = {{3, 2}}, .sizes = {5, 4}}, {.about = "no table", .shapes = {{3}}, .sizes = {3, 2}}}};
+  return {
+      .name = "token_embedding",
+      .shapes = "ids (...), table (V, C) -> (..., C)",
+      .cost = "NC",
+      .call = [=](const Tensors& in, const OpCase& c) { return token_embedding(ids(c), in[0]); },
+      .reference =
+          [=](const Tensors& in, const OpCase& c) {
+            const std::vector<std::int32_t> rows = ids(c).to_vector();
+            const Dim C = in[0].dim(1);
+            return plain::gather(in[0], {c.sizes[1], C}, [=](Dim i) { return rows[static_cast<std::size_t>(i / C)] * C + i % C; });
+          },
+      .cases = {{.about = "primes", .shapes = {{7, 5}}, .sizes = {7, 11}},
+                {.about = "one row", .shapes = {{1, 3}}, .sizes = {1, 4}},
+                {.about = "column block + 1", .shapes = {{3, 33}}, .sizes = {3, 5}}},
+      .rejects = {{.about = "an id beyond the table", .shapes = {{3, 2}}, .sizes = {5, 4}}, {.about = "no table", .shapes = {{3}}, .sizes = {3, 2}}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

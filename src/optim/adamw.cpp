@@ -61,8 +61,9 @@ void AdamW::step(double lr, double grad_scale) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
     if (!p.value.requires_grad()) continue;
-    LAUNCH(p.value.device(), adamw_update, p.value.data(), m_[i].data(), v_[i].data(), p.value.grad(), p.value.size(), lr, options_.beta1, options_.beta2,
-           options_.eps, p.decays ? options_.weight_decay : 0.0, 1 - std::pow(options_.beta1, k), 1 - std::pow(options_.beta2, k), grad_scale);
+    LAUNCH(p.value.device(), adamw_update, p.value.data(), m_[i].data(), v_[i].data(), p.value.grad(), p.value.size(), lr, options_.beta1,
+           options_.beta2, options_.eps, p.decays ? options_.weight_decay : 0.0, 1 - std::pow(options_.beta1, k), 1 - std::pow(options_.beta2, k),
+           grad_scale);
   }
 }
 

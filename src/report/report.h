@@ -17,18 +17,18 @@ struct EvalRow {
 };
 /// A retrieval: one query and its best candidates. Either the query is a picture and the candidates are captions, or the reverse.
 struct GalleryItem {
-  Image image;                 // what the query shows, or the picture that the query's caption belongs to
-  std::string text;            // the query's own caption
+  Image image;       // what the query shows, or the picture that the query's caption belongs to
+  std::string text;  // the query's own caption
   bool image_query = true;
-  bool held_out = false;       // never seen in training
-  Dim rank = 0;                // of the right one
+  bool held_out = false;  // never seen in training
+  Dim rank = 0;           // of the right one
   struct Candidate {
     Image image;
     std::string text;
     double probability = 0, cosine = 0;
     bool right = false;
   };
-  std::vector<Candidate> best; // top 5
+  std::vector<Candidate> best;  // top 5
 };
 struct Confusion {
   Image image;
@@ -40,12 +40,12 @@ struct ReportData {
   std::vector<std::pair<std::string, std::string>> facts;  // headline figures: label, value
   std::vector<LogRow> log;
   std::vector<EvalRow> evaluations;
-  std::vector<Image> matrix_images;                        // n of the validation batch
-  std::vector<std::string> matrix_texts;                   // n
-  std::vector<double> matrix;                              // n x n sigmoid probabilities, rows are images
-  std::vector<GalleryItem> gallery;                        // held-out ones first
-  std::vector<Confusion> confusions;                       // worst first
-  std::vector<std::string> next_commands;                  // what to try now
+  std::vector<Image> matrix_images;        // n of the validation batch
+  std::vector<std::string> matrix_texts;   // n
+  std::vector<double> matrix;              // n x n sigmoid probabilities, rows are images
+  std::vector<GalleryItem> gallery;        // held-out ones first
+  std::vector<Confusion> confusions;       // worst first
+  std::vector<std::string> next_commands;  // what to try now
   std::string config_json;
 };
 /// One self-contained file: inline styles, SVG and base64 pictures; no script is needed to read it, nothing is fetched.

@@ -24,8 +24,8 @@ void assign(bool& field, const Json& value, const std::string& where) {
   field = value.get<bool>();
 }
 void assign(Dim& field, const Json& value, const std::string& where) {
-  require(value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX), where, "a whole number is expected, got ",
-          value.dump());
+  require(value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX), where,
+          "a whole number is expected, got ", value.dump());
   field = value.get<Dim>();
 }
 void assign(double& field, const Json& value, const std::string& where) {
@@ -63,7 +63,8 @@ void set(TrainConfig& config, const std::string& assignment) {
   const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
   // A value is JSON where that is what the setting wants (numbers, true, false), else text as it stands.
   bool text = false;
-  each_field(config, [&](const char* name, auto& field, const char*) { text = text || (key == name && std::is_same_v<decltype(field), std::string&>); });
+  each_field(config,
+             [&](const char* name, auto& field, const char*) { text = text || (key == name && std::is_same_v<decltype(field), std::string&>); });
   assign(config, key, text ? Json(value) : parse_json(value, "--set " + key), "--set");
 }
 

@@ -11,7 +11,8 @@ Candidates Candidates::parse(const std::string& text) {
   if (text == "all") return {all, 0};
   Dim number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  require(error == std::errc() && end == text.data() + text.size() && number >= 2, "--candidates", "split, all or a number from 2, got \"", text, "\"");
+  require(error == std::errc() && end == text.data() + text.size() && number >= 2, "--candidates", "split, all or a number from 2, got \"", text,
+          "\"");
   return {groups, number};
 }
 

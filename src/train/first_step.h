@@ -7,8 +7,8 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 /// The loss of B pairs at the start, if every cosine were the mean one: it depends on B, t and b alone, so a gap shows a mistake.
 struct FirstStep {
   double expected = 0, measured = 0, mean_cosine = 0;
-  std::string text;      // one line: both numbers and where the first comes from
-  std::string warning;   // more than 5 % apart: the likely causes; else empty
+  std::string text;     // one line: both numbers and where the first comes from
+  std::string warning;  // more than 5 % apart: the likely causes; else empty
 };
 /// shapes  u, v (B, E), unit rows. divisor: B for the paper's loss, B² for the mean over pairs. positives: matches for each image
 FirstStep first_step(double measured, const Tensor& u, const Tensor& v, double t, double b, double positives, double divisor);

@@ -36,7 +36,7 @@ struct Session {
   std::ostream& log;
   DataSet data;
   std::unique_ptr<Tokenizer> tokenizer;
-  std::vector<NamedSamples> splits;         // train first
+  std::vector<NamedSamples> splits;  // train first
   Siglip model;
   AdamW optimizer;
   Ids class_texts;
@@ -124,7 +124,8 @@ Session set_up(TrainConfig config, RunFolder run, const Tokenizer* known_tokeniz
   const SiglipConfig shape = model_config(config, tokenizer->vocab_size());
   std::vector<NamedSamples> splits = decode(config, data, *tokenizer, shape.image_size, log);
   write_skipped(run, splits);
-  require(config.batch_size <= splits[0].samples->size(), "--batch-size", "at most the ", splits[0].samples->size(), " usable pairs of train, got ", config.batch_size);
+  require(config.batch_size <= splits[0].samples->size(), "--batch-size", "at most the ", splits[0].samples->size(), " usable pairs of train, got ",
+          config.batch_size);
   resolve(config, splits[0].samples->size());
   Siglip model(shape);
   initialize(model, static_cast<std::uint64_t>(config.seed), initial_bias(config, config.batch_size));
@@ -132,14 +133,33 @@ Session set_up(TrainConfig config, RunFolder run, const Tokenizer* known_tokeniz
   if (config.loss == "softmax") std::erase_if(trained, [](const Parameter& p) { return p.name == "logit_bias"; });  // it has none
   AdamW optimizer(trained, {config.beta1, config.beta2, 1e-8, config.wd});
   Ids classes = class_tokens(data, *tokenizer);
-  return {std::move(config), std::move(run), log, std::move(data), std::move(tokenizer), std::move(splits), std::move(model), std::move(optimizer), classes, 0, 0, -1, 0, {}};
+  return {std::move(config),
+          std::move(run),
+          log,
+          std::move(data),
+          std::move(tokenizer),
+          std::move(splits),
+          std::move(model),
+          std::move(optimizer),
+          classes,
+          0,
+          0,
+          -1,
+          0,
+          {}};
 }
 
 // ---- checkpoints -----------------------------------------------------------------------------------------------------------------------
 
 Json json_of(const Session& s) {
-  return {{"version", 1}, {"step", s.step}, {"adam_steps", s.optimizer.steps()}, {"moving_loss", s.moving_loss}, {"best_score", s.best_score},
-          {"seconds", s.seconds}, {"data_fingerprint", fingerprint(s.splits)}, {"best", s.best.empty() ? Json() : Json::parse(evaluations_json(s.best, 0, 0, 0))["splits"]}};
+  return {{"version", 1},
+          {"step", s.step},
+          {"adam_steps", s.optimizer.steps()},
+          {"moving_loss", s.moving_loss},
+          {"best_score", s.best_score},
+          {"seconds", s.seconds},
+          {"data_fingerprint", fingerprint(s.splits)},
+          {"best", s.best.empty() ? Json() : Json::parse(evaluations_json(s.best, 0, 0, 0))["splits"]}};
 }
 
 void save(const Session& s, const char* name, bool with_training_state) {
@@ -163,7 +183,8 @@ void load_state(Session& s) {
   try {
     require(state.at("version") == 1, path, "version 1 is expected, got ", state.at("version").dump());
     const std::string now = fingerprint(s.splits);
-    require(state.at("data_fingerprint") == now, path, "the data the run began with is expected (fingerprint ", state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", now, ")");
+    require(state.at("data_fingerprint") == now, path, "the data the run began with is expected (fingerprint ",
+            state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", now, ")");
     s.step = state.at("step");
     s.moving_loss = state.at("moving_loss");
     s.best_score = state.at("best_score");
@@ -172,14 +193,16 @@ void load_state(Session& s) {
     if (state.at("best").is_array())
       for (const Json& e : state.at("best")) {
         const Dim pairs = e.at("pairs"), candidates = e.at("candidates");
-        s.best.push_back({e.at("split"), pairs, candidates, recall_of(e.at("image_to_text"), pairs, candidates), recall_of(e.at("text_to_image"), pairs, candidates), e.value("accuracy", -1.0)});
+        s.best.push_back({e.at("split"), pairs, candidates, recall_of(e.at("image_to_text"), pairs, candidates),
+                          recall_of(e.at("text_to_image"), pairs, candidates), e.value("accuracy", -1.0)});
       }
   } catch (const Json::exception& e) {
     fail(path, "a training state as train writes it is expected, got: ", e.what());
   }
   load_parameters(folder, s.model.parameters());
   const SafetensorsFile file(folder + "/training_state.safetensors");
-  require(file.tensors().size() == s.optimizer.state().size(), folder, "a training state of ", s.optimizer.state().size(), " tensors is expected, got ", file.tensors().size());
+  require(file.tensors().size() == s.optimizer.state().size(), folder, "a training state of ", s.optimizer.state().size(),
+          " tensors is expected, got ", file.tensors().size());
   for (const Parameter& p : s.optimizer.state()) file.read_into(p.name, p.value);
 }
 
@@ -194,7 +217,8 @@ PairProbabilities pair_probabilities(const Tensor& u, const Tensor& v, double t,
   const Dim n = std::min<Dim>(256, u.rows()), E = u.columns();
   Tensor logits({n, n});
   {
-    const Tensor us = Tensor::from({n, E}, std::vector<Real>(u.data(), u.data() + n * E)), vs = Tensor::from({n, E}, std::vector<Real>(v.data(), v.data() + n * E));
+    const Tensor us = Tensor::from({n, E}, std::vector<Real>(u.data(), u.data() + n * E)),
+                 vs = Tensor::from({n, E}, std::vector<Real>(v.data(), v.data() + n * E));
     logits = matmul(us, vs);
   }
   double sums[2] = {}, counts[2] = {};
@@ -209,7 +233,7 @@ PairProbabilities pair_probabilities(const Tensor& u, const Tensor& v, double t,
 
 struct StepResult {
   LogRow row;
-  double positives = 1;   // matches for each image
+  double positives = 1;  // matches for each image
   Tensor u, v;
 };
 
@@ -232,8 +256,9 @@ StepResult train_step(Session& s, const Batch& batch) {
     Tape tape;
     const Tensor u = s.model.vision(batch.images), v = s.model.text(batch.tokens);
     const Labels labels = c.positives == "caption" ? Labels{batch.caption_ids, batch.caption_ids} : Labels{};
-    const Tensor loss = c.loss == "softmax" ? softmax_loss(u, v, s.model.log_t)
-                                            : sigmoid_loss(u, v, s.model.log_t, s.model.b, labels, c.reduction == "mean" ? Reduction::mean : Reduction::per_image);
+    const Tensor loss = c.loss == "softmax"
+                            ? softmax_loss(u, v, s.model.log_t)
+                            : sigmoid_loss(u, v, s.model.log_t, s.model.b, labels, c.reduction == "mean" ? Reduction::mean : Reduction::per_image);
     row.loss = double(loss.item());
     if (!std::isfinite(row.loss)) stop_not_finite(s, "the loss");
     tape.backward(loss);
@@ -263,7 +288,8 @@ void report_duplicates(const Session& s, double positives, Progress& progress) {
   std::ostringstream text;
   text.precision(3);
   text << "captions repeat: " << positives - 1 << " other pairs of a batch share an image's caption on average; "
-       << (s.config.positives == "caption" ? "they count as matches (--positives caption)" : "each is trained as a negative of itself (--positives diagonal)");
+       << (s.config.positives == "caption" ? "they count as matches (--positives caption)"
+                                           : "each is trained as a negative of itself (--positives diagonal)");
   progress.message(text.str());
 }
 
@@ -282,8 +308,8 @@ std::string one_line(const Evaluation& e) {
   std::ostringstream out;
   out.setf(std::ios::fixed);
   out.precision(3);
-  out << e.split << ": image to text R@1 " << e.image_to_text.r1 << " R@5 " << e.image_to_text.r5 << ", text to image R@1 " << e.text_to_image.r1 << " R@5 "
-      << e.text_to_image.r5 << " (" << e.pairs << " queries, " << e.candidates << " captions)";
+  out << e.split << ": image to text R@1 " << e.image_to_text.r1 << " R@5 " << e.image_to_text.r5 << ", text to image R@1 " << e.text_to_image.r1
+      << " R@5 " << e.text_to_image.r5 << " (" << e.pairs << " queries, " << e.candidates << " captions)";
   if (e.accuracy >= 0) out << ", zero-shot accuracy " << e.accuracy;
   return out.str();
 }
@@ -334,7 +360,8 @@ TrainResult run_loop(Session& s) {
     if (s.step == 0) {
       report_duplicates(s, result.positives, progress);
       if (c.loss == "sigmoid") {
-        const FirstStep check = first_step(row.loss, result.u, result.v, row.t, row.b, result.positives, c.reduction == "mean" ? double(c.batch_size * c.batch_size) : double(c.batch_size));
+        const FirstStep check = first_step(row.loss, result.u, result.v, row.t, row.b, result.positives,
+                                           c.reduction == "mean" ? double(c.batch_size * c.batch_size) : double(c.batch_size));
         progress.message(check.text);
         if (!check.warning.empty()) progress.message("warning: " + check.warning);
       }
@@ -345,7 +372,8 @@ TrainResult run_loop(Session& s) {
     row.samples_per_second = double(c.batch_size) / std::max(1e-9, seconds_since(step_start));
     row.peak_memory = double(peak_memory());
     const double per_step = seconds_since(start) / double(s.step - first);
-    progress.step(s.step, row.loss, s.moving_loss, row.samples_per_second, waited / std::max(1e-9, seconds_since(start)), per_step * double(c.steps - s.step));
+    progress.step(s.step, row.loss, s.moving_loss, row.samples_per_second, waited / std::max(1e-9, seconds_since(start)),
+                  per_step * double(c.steps - s.step));
 
     const bool last = s.step == c.steps;
     std::vector<Evaluation> evaluations;
@@ -382,8 +410,8 @@ TrainResult train(const TrainConfig& config, std::ostream& log) {
   read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});  // before a folder is made
   Session s = set_up(config, RunFolder::create(config.out), nullptr, log);
   write_file(s.run.file("train.json"), to_json(s.config));
-  log << "run: " << s.run.path() << ", " << s.config.model << " with " << s.model.parameter_count() << " parameters, " << s.config.steps << " steps of "
-      << s.config.batch_size << " pairs, " << threads() << " threads\n";
+  log << "run: " << s.run.path() << ", " << s.config.model << " with " << s.model.parameter_count() << " parameters, " << s.config.steps
+      << " steps of " << s.config.batch_size << " pairs, " << threads() << " threads\n";
   return run_loop(s);
 }
 
@@ -399,7 +427,8 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
   if (to_json(kept) != to_json(changed)) {
     const Json before = Json::parse(to_json(kept)), after = Json::parse(to_json(changed));
     for (const auto& [key, value] : after.items())
-      require(value == before[key], "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(), " (only threads and save_every may change)");
+      require(value == before[key], "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(),
+              " (only threads and save_every may change)");
   }
   validate(changed);
   const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(folder.file("last"));

@@ -13,7 +13,9 @@ std::string checkpoint_folder(const std::string& path) {
     if (fs::exists(folder / "model.safetensors", none)) return folder.string();
   }
   fail(path, "a checkpoint folder with model.safetensors, or a run folder with best/ or last/, is expected, got ",
-       fs::is_directory(path, none) ? "a folder without them" : fs::exists(path, none) ? "a file" : "nothing there");
+       fs::is_directory(path, none) ? "a folder without them"
+       : fs::exists(path, none)     ? "a file"
+                                    : "nothing there");
 }
 
 Pretrained Pretrained::load(const std::string& path) {

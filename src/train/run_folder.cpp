@@ -30,7 +30,8 @@ RunFolder::~RunFolder() {
 RunFolder RunFolder::create(const std::string& out) {
   std::error_code error;
   if (!out.empty()) {
-    require(!fs::exists(fs::path(out) / "train.json", error), out, "a folder without a run is expected (a run is never overwritten), got one; --resume continues it");
+    require(!fs::exists(fs::path(out) / "train.json", error), out,
+            "a folder without a run is expected (a run is never overwritten), got one; --resume continues it");
     fs::create_directories(out, error);
     require(!error, out, "a folder that can be made is expected, got: ", error.message());
     return RunFolder(out);
@@ -50,7 +51,8 @@ std::string run_path(const std::string& run) {
   fs::path newest;
   for (const fs::directory_entry& entry : fs::directory_iterator("runs/train", error)) {
     const fs::path config = entry.path() / "train.json";
-    if (fs::exists(config, error) && (newest.empty() || fs::last_write_time(config, error) > fs::last_write_time(newest / "train.json", error))) newest = entry.path();
+    if (fs::exists(config, error) && (newest.empty() || fs::last_write_time(config, error) > fs::last_write_time(newest / "train.json", error)))
+      newest = entry.path();
   }
   require(!newest.empty(), "latest", "a run below runs/train is expected, got none");
   return newest.string();
@@ -85,7 +87,11 @@ std::string kept_lines(const std::string& path, Dim last, const StepOf& step_of)
 Json json_of(const Recall& r) { return {{"r1", r.r1}, {"r5", r.r5}, {"r10", r.r10}}; }
 
 Json json_of(const Evaluation& e) {
-  Json json{{"split", e.split}, {"pairs", e.pairs}, {"candidates", e.candidates}, {"image_to_text", json_of(e.image_to_text)}, {"text_to_image", json_of(e.text_to_image)}};
+  Json json{{"split", e.split},
+            {"pairs", e.pairs},
+            {"candidates", e.candidates},
+            {"image_to_text", json_of(e.image_to_text)},
+            {"text_to_image", json_of(e.text_to_image)}};
   if (e.accuracy >= 0) json["accuracy"] = e.accuracy;
   return json;
 }
@@ -106,8 +112,8 @@ RunLog::RunLog(const RunFolder& run, Dim last_step) : csv_path_(run.file("result
 
 void RunLog::write(const LogRow& r, const std::vector<Evaluation>& evaluations) {
   const auto start = [&](std::ostream& out) -> std::ostream& {
-    return out << r.step << ',' << r.loss << ',' << r.lr << ',' << r.t << ',' << r.b << ',' << r.grad_norm << ',' << r.p_positive << ',' << r.p_negative << ','
-               << r.samples_per_second << ',' << static_cast<std::int64_t>(r.peak_memory);
+    return out << r.step << ',' << r.loss << ',' << r.lr << ',' << r.t << ',' << r.b << ',' << r.grad_norm << ',' << r.p_positive << ','
+               << r.p_negative << ',' << r.samples_per_second << ',' << static_cast<std::int64_t>(r.peak_memory);
   };
   if (evaluations.empty()) start(csv_) << ",,,,,,,,,,\n";
   for (const Evaluation& e : evaluations) {  // one row for each split
@@ -117,8 +123,16 @@ void RunLog::write(const LogRow& r, const std::vector<Evaluation>& evaluations) 
     if (e.accuracy >= 0) csv_ << e.accuracy;
     csv_ << '\n';
   }
-  Json line{{"step", r.step}, {"loss", r.loss}, {"lr", r.lr}, {"t", r.t}, {"b", r.b}, {"grad_norm", r.grad_norm}, {"p_positive", r.p_positive},
-            {"p_negative", r.p_negative}, {"samples_per_second", r.samples_per_second}, {"peak_memory_bytes", r.peak_memory}};
+  Json line{{"step", r.step},
+            {"loss", r.loss},
+            {"lr", r.lr},
+            {"t", r.t},
+            {"b", r.b},
+            {"grad_norm", r.grad_norm},
+            {"p_positive", r.p_positive},
+            {"p_negative", r.p_negative},
+            {"samples_per_second", r.samples_per_second},
+            {"peak_memory_bytes", r.peak_memory}};
   if (!evaluations.empty()) {
     line["evaluation"] = Json::array();
     for (const Evaluation& e : evaluations) line["evaluation"].push_back(json_of(e));

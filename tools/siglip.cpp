@@ -1,0 +1,66 @@
+// siglip.cpp — the command line. Exit codes: 0 done, 1 failed, 2 wrong use. Results go to standard output, messages to standard error.
+#include <fcntl.h>
+#include <unistd.h>
+#include <csignal>
+#include <iostream>
+#include <new>
+#include <thread>
+#include "siglip/error.h"
+#include "siglip/tensor.h"
+#include "verbs.h"
+
+using namespace siglip;
+using namespace siglip::tools;
+
+namespace {
+enum ExitCode { done = 0, failed = 1, wrong_use = 2 };
+
+int complain(ExitCode code, const std::string& message) {
+  std::cerr << "siglip: " << message.substr(0, message.find('\n')) << std::endl;
+  return code;
+}
+
+// A closed standard stream would let the next file that is opened take its place.
+void hold_standard_streams() {
+  for (int fd = 0; fd <= 2; ++fd)
+    if (fcntl(fd, F_GETFD) == -1) open("/dev/null", O_RDONLY);
+}
+
+// OMP_NUM_THREADS may ask for more threads than the system can start.
+void limit_threads() {
+  const int most = 4 * static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (threads() > most) set_threads(most);
+}
+
+void run(CLI::App& program, int argc, char** argv) {
+  program.require_subcommand(1);
+  program.set_version_flag("--version", version, "version, compiler, instruction set, threads, CUDA backend");
+  program.get_formatter()->column_width(34);
+  for (const auto add : {add_train, add_data, add_gradcheck}) add(program);
+  check_words(program, {argv + 1, argv + argc});
+  program.parse(argc, argv);
+}
+}  // namespace
+
+int main(int argc, char** argv) {
+  hold_standard_streams();
+  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe fails instead, and is reported
+  CLI::App program("siglip - train and use SigLIP models", "siglip");
+  program.footer("\nsiglip VERB --help says more. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
+  try {
+    limit_threads();
+    run(program, argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    program.exit(asked, std::cout, std::cerr);
+  } catch (const CLI::ParseError& e) {
+    return complain(wrong_use, e.what());
+  } catch (const WrongUse& e) {
+    return complain(wrong_use, e.what());
+  } catch (const std::bad_alloc&) {
+    return complain(failed, "not enough memory");
+  } catch (const std::exception& e) {
+    return complain(failed, e.what());
+  }
+  std::cout.flush();
+  return std::cout ? done : complain(failed, "standard output: a place that takes what is written is expected, got an error");
+}

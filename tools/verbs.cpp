@@ -1,0 +1,236 @@
+// verbs.cpp — what the verbs share: flags that say what is wrong with them, numbers, tables.
+#include "verbs.h"
+#include <algorithm>
+#include <charconv>
+#include <cctype>
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include "io/json.h"
+#include "siglip/checkpoint.h"
+#include "siglip/config.h"
+#include "siglip/error.h"
+#include "siglip/tensor.h"
+
+namespace siglip::tools {
+// ---- the words of a command line -------------------------------------------------------------------------------------------------------
+
+namespace {
+// "--lr" and "-h", but not "--", "-" and "-1".
+bool is_flag(const std::string& word) {
+  const std::size_t name = word.find_first_not_of('-');
+  return name != std::string::npos && name > 0 && !std::isdigit(static_cast<unsigned char>(word[name])) && word[name] != '.';
+}
+
+std::vector<std::string> verb_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) names.push_back(verb->get_name());
+  return names;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : ", ") + word;
+  return line;
+}
+
+// The verb that the words name, `at` behind its name; the program itself if a flag comes first (--help, --version).
+const CLI::App* find_verb(const CLI::App& program, const std::vector<std::string>& words, std::size_t& at) {
+  const CLI::App* verb = &program;
+  std::string so_far;  // "data: "
+  while (!verb->get_subcommands(nullptr).empty()) {
+    const std::vector<std::string> names = verb_names(*verb);
+    if (at < words.size() && words[at].starts_with("-")) return verb;
+    if (at == words.size()) throw WrongUse(so_far + "a verb is expected, one of " + joined(names) + "; --help says more");
+    if (std::find(names.begin(), names.end(), words[at]) == names.end())
+      throw WrongUse(so_far + "unknown verb \"" + words[at] + "\"; the nearest is \"" + nearest(words[at], names) + "\"");
+    verb = verb->get_subcommand(words[at]);
+    so_far = words[at++] + ": ";
+  }
+  return verb;
+}
+
+const CLI::Option& find_flag(const CLI::App& verb, const std::string& flag) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : verb.get_options()) {
+    if (option->check_name(flag)) return *option;
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  throw WrongUse("unknown flag " + flag + "; the nearest is " + nearest(flag, names));
+}
+}  // namespace
+
+void check_words(const CLI::App& program, const std::vector<std::string>& words) {
+  std::size_t at = 0;
+  const CLI::App& verb = *find_verb(program, words, at);
+  std::map<const CLI::Option*, int> seen;
+  for (; at < words.size() && words[at] != "--"; ++at) {
+    if (!is_flag(words[at])) continue;
+    const std::size_t equals = words[at].find('=');
+    const std::string flag = words[at].substr(0, equals);
+    const CLI::Option& option = find_flag(verb, flag);
+    const bool several = option.get_expected_max() > 1;
+    if (++seen[&option] > 1 && !several) throw WrongUse(flag + ": is given once, got it twice");
+    const bool wants_value = option.get_items_expected_max() > 0;
+    if (!wants_value) {
+      if (equals != std::string::npos) throw WrongUse(flag + ": takes no value, got \"" + words[at].substr(equals + 1) + "\"");
+    } else if (equals != std::string::npos) {
+      if (equals + 1 == words[at].size()) throw WrongUse(flag + ": a value is expected, got nothing");
+    } else {
+      if (at + 1 == words.size() || is_flag(words[at + 1]))
+        throw WrongUse(flag + ": a value is expected, got " + (at + 1 == words.size() ? "nothing" : words[at + 1]));
+      ++at;
+    }
+  }
+}
+
+// ---- flags -----------------------------------------------------------------------------------------------------------------------------
+
+CLI::App& add_verb(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example,
+                   const std::string& json_keys) {
+  CLI::App* verb = parent.add_subcommand(name, description);
+  verb->footer("\nExample:\n  " + example + (json_keys.empty() ? "" : "\n\nJSON on standard output (--json):\n  " + json_keys) + "\n");
+  return *verb;
+}
+
+CLI::Option* text_flag(CLI::App& verb, const std::string& flag, std::string& value, const std::string& help) {
+  return verb.add_option(flag, value, help)->type_name("TEXT")->default_str(value);
+}
+
+CLI::Option* whole_flag(CLI::App& verb, const std::string& flag, std::int64_t& value, std::int64_t low, std::int64_t high, const std::string& help) {
+  const auto take = [flag, low, high, &value](const std::string& text) {
+    value = parse_whole(flag, text);
+    if (value < low || value > high)
+      throw WrongUse(flag + ": a whole number from " + std::to_string(low) + " to " + std::to_string(high) + " is expected, got " + text);
+  };
+  return verb.add_option_function<std::string>(flag, take, help)->type_name("N")->default_str(std::to_string(value));
+}
+
+CLI::Option* json_flag(CLI::App& verb, bool& value) { return verb.add_flag("--json", value, "the result as JSON on standard output"); }
+
+CLI::Option* threads_flag(CLI::App& verb) {
+  const auto take = [](const std::string& text) {
+    const std::int64_t count = parse_whole("--threads", text);
+    if (count < 0 || count > 1024) throw WrongUse("--threads: a whole number from 0 to 1024 is expected, got " + text);
+    if (count) set_threads(static_cast<int>(count));
+  };
+  return verb.add_option_function<std::string>("--threads", take, "0: all processors; results do not depend on it")->type_name("N")->default_str("0");
+}
+
+namespace {
+template <class Number>
+bool parse_all(const std::string& text, Number& value) {
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc() && rest == end;
+}
+}  // namespace
+
+std::int64_t parse_whole(const std::string& flag, const std::string& text) {
+  std::int64_t value = 0;
+  if (!parse_all(text, value)) throw WrongUse(flag + ": a whole number is expected, got \"" + text + "\"");
+  return value;
+}
+
+double parse_real(const std::string& flag, const std::string& text) {
+  double value = 0;
+  if (!parse_all(text, value) || !std::isfinite(value)) throw WrongUse(flag + ": a finite number is expected, got \"" + text + "\"");
+  return value;
+}
+
+std::vector<std::string> split_list(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, separator);) {
+    const std::size_t begin = part.find_first_not_of(" \t"), end = part.find_last_not_of(" \t\r");
+    if (begin != std::string::npos) parts.push_back(part.substr(begin, end + 1 - begin));
+  }
+  return parts;
+}
+
+// ---- input and output ------------------------------------------------------------------------------------------------------------------
+
+std::vector<std::string> read_texts(const std::string& path) {
+  std::string bytes = read_file(path);
+  std::vector<std::string> texts;
+  const auto take = [&](const Json& value, const std::string& where) {
+    require(value.is_string(), where, "a string is expected, got ", brief(value));
+    texts.push_back(value.get<std::string>());
+  };
+  if (path.ends_with(".json")) {
+    const Json json = parse_json(bytes, path);
+    require(json.is_array(), path, "an array of strings is expected, got ", brief(json));
+    for (const Json& value : json) take(value, path);
+  } else {
+    if (bytes.starts_with("\xef\xbb\xbf")) bytes.erase(0, 3);
+    std::istringstream in(bytes);
+    Dim number = 0;
+    for (std::string line; std::getline(in, line);) {
+      const std::string where = path + ":" + std::to_string(++number);
+      if (line.ends_with('\r')) line.pop_back();
+      if (!path.ends_with(".jsonl")) {
+        texts.push_back(line);
+        continue;
+      }
+      const Json json = parse_json(line, where);
+      require(json.is_object() && json.contains("text"), where, "an object with \"text\" is expected, got ", brief(json));
+      take(json["text"], where);
+    }
+  }
+  require(!texts.empty(), path, "at least one text is expected, got none");
+  return texts;
+}
+
+namespace {
+// Columns on a terminal, near enough: bytes that do not continue a character.
+std::size_t columns_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
+bool looks_like_a_number(const std::string& cell) { return !cell.empty() && cell.find_first_not_of("0123456789+-.,e%naif") == std::string::npos; }
+}  // namespace
+
+void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
+  for (const std::vector<std::string>& row : rows) {
+    std::string line;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      std::size_t width = 0;
+      bool numbers = rows.size() > 1;
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        width = std::max(width, columns_of(rows[r][c]));
+        numbers = numbers && (r == 0 || looks_like_a_number(rows[r][c]));
+      }
+      const std::string blanks(width - columns_of(row[c]), ' ');
+      line += (c ? "  " : "") + (numbers ? blanks + row[c] : row[c] + blanks);
+    }
+    out << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
+  }
+}
+
+namespace {
+std::string printed(const char* format, int digits, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, digits, value);
+  return text;
+}
+}  // namespace
+
+std::string fixed(double value, int digits) { return std::abs(value) < 1e15 ? printed("%.*f", digits, value) : scientific(value); }
+std::string scientific(double value) { return printed("%.*e", 1, value); }
+
+std::string with_commas(std::int64_t value) {
+  std::string text = std::to_string(value);
+  for (std::size_t at = text.size(); at > 3 + (value < 0 ? 1u : 0u);) text.insert(at -= 3, ",");
+  return text;
+}
+
+std::string shell_quoted(const std::string& text) {
+  const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./:@";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string quoted = "'";
+  for (char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+}  // namespace siglip::tools

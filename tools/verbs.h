@@ -1,0 +1,61 @@
+// verbs.h — the verbs of the command line, a file each in verbs/, and what they share.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <iosfwd>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace siglip::tools {
+/// A command line that cannot be meant: exit code 2. Everything else that fails is an Error: exit code 1.
+struct WrongUse : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Each adds its verb; the verb's callback does the work.
+void add_train(CLI::App& program);
+void add_data(CLI::App& program);
+void add_eval(CLI::App& program);
+void add_classify(CLI::App& program);
+void add_embed(CLI::App& program);
+void add_tokenize(CLI::App& program);
+void add_inspect(CLI::App& program);
+void add_ops(CLI::App& program);
+void add_gradcheck(CLI::App& program);  // compiled in double
+void add_bench(CLI::App& program);
+void add_bench_loss(CLI::App& bench);
+void add_bench_step(CLI::App& bench);
+void add_report(CLI::App& program);
+std::string version();
+
+/// Throws WrongUse for what CLI11 lets pass or words badly: an unknown verb or flag (naming the nearest), a repeated flag, a missing value.
+void check_words(const CLI::App& program, const std::vector<std::string>& words);
+
+// ---- flags -----------------------------------------------------------------------------------------------------------------------------
+
+/// A verb with its description, a command that works as typed, and the keys of its --json output.
+CLI::App& add_verb(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example,
+                   const std::string& json_keys = "");
+CLI::Option* text_flag(CLI::App& verb, const std::string& flag, std::string& value, const std::string& help);
+CLI::Option* whole_flag(CLI::App& verb, const std::string& flag, std::int64_t& value, std::int64_t low, std::int64_t high, const std::string& help);
+CLI::Option* json_flag(CLI::App& verb, bool& value);
+CLI::Option* threads_flag(CLI::App& verb);
+
+/// Decimal numbers, whatever the locale: no hexadecimal, no blanks, nothing after them, finite. Throw WrongUse naming the flag.
+std::int64_t parse_whole(const std::string& flag, const std::string& text);
+double parse_real(const std::string& flag, const std::string& text);
+/// "a, b,c" without the blanks around; empty parts are dropped.
+std::vector<std::string> split_list(const std::string& text, char separator = ',');
+
+// ---- input and output ------------------------------------------------------------------------------------------------------------------
+
+/// The texts of a file: the strings of an array (.json), the "text" of each line (.jsonl), else a text a line.
+std::vector<std::string> read_texts(const std::string& path);
+/// Rows of cells in columns; the first row is the head. Columns of numbers stand to the right.
+void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows);
+std::string fixed(double value, int digits);
+std::string scientific(double value);
+std::string with_commas(std::int64_t value);  // 1,234,567
+std::string shell_quoted(const std::string& text);
+}  // namespace siglip::tools

@@ -1,0 +1,144 @@
+// train.cpp — siglip train.
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include "io/json.h"
+#include "siglip/error.h"
+#include "siglip/train.h"
+#include "train/fields.h"
+#include "verbs.h"
+
+namespace siglip::tools {
+namespace {
+struct Settings {
+  std::string config, resume;
+  std::vector<std::string> sets, flags;  // key=value
+  bool json = false;
+};
+
+// A flag for each setting. What is given becomes key=value, with the value checked here, so that the message names the flag.
+void add_fields(CLI::App& verb, const std::shared_ptr<Settings>& s) {
+  TrainConfig defaults;
+  each_field(defaults, [&](const char* name, auto& value, const char* help) {
+    using Value = std::remove_reference_t<decltype(value)>;
+    std::string flag = std::string("--") + name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    const auto give = [s, key = std::string(name)](const std::string& text) { s->flags.push_back(key + "=" + text); };
+    if constexpr (std::is_same_v<Value, bool>)
+      verb.add_flag_callback(
+          flag, [give] { give("true"); }, help);
+    else if constexpr (std::is_same_v<Value, std::string>)
+      verb.add_option_function<std::string>(flag, give, help)->type_name("TEXT")->default_str(value);
+    else if constexpr (std::is_same_v<Value, Dim>)
+      verb.add_option_function<std::string>(
+              flag, [give, flag](const std::string& text) { give(std::to_string(parse_whole(flag, text))); }, help)
+          ->type_name("N")
+          ->default_str(std::to_string(value));
+    else
+      verb.add_option_function<std::string>(
+              flag, [give, flag](const std::string& text) { give(Json(parse_real(flag, text)).dump()); }, help)
+          ->type_name("NUMBER")
+          ->default_str(Json(value).dump());
+  });
+}
+
+// What is wrong with a setting of the command line is wrong use, not a failure.
+template <class Call>
+void as_wrong_use(const Call& call) {
+  try {
+    call();
+  } catch (const Error& e) {
+    throw WrongUse(e.what());
+  }
+}
+
+// Defaults, then the file, then --set, then flags.
+TrainConfig configured(const Settings& s) {
+  TrainConfig config;
+  if (!s.config.empty()) read_json(config, read_file(s.config, 1 << 20), s.config);
+  as_wrong_use([&] {
+    for (const std::string& assignment : s.sets) set(config, assignment);
+    for (const std::string& assignment : s.flags) set(config, assignment);
+    validate(config);
+  });
+  return config;
+}
+
+TrainResult resumed(const Settings& s) {
+  if (!s.config.empty()) throw WrongUse("--config: a run that is resumed keeps its configuration, got " + s.config);
+  std::vector<std::string> changes = s.sets;
+  changes.insert(changes.end(), s.flags.begin(), s.flags.end());
+  as_wrong_use([&] {
+    TrainConfig any;
+    for (const std::string& change : changes) set(any, change);
+  });
+  return resume(s.resume, changes, std::cerr);
+}
+
+// The first Ctrl-C finishes the step and saves; the second ends at once, as if nobody had listened.
+void listen_for_ctrl_c() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { request_stop(); };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+// A picture of val with its caption among three others. Captions with a comma would be cut into several labels.
+std::string classify_command(const std::string& run) {
+  TrainConfig config;
+  read_json(config, read_file(run + "/train.json"), run + "/train.json");
+  const DataSet data = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
+  const Split& split = data.find("val") ? *data.find("val") : data.splits.back();
+  std::string image;
+  std::vector<std::string> labels;
+  for (const Pair& pair : split.pairs) {
+    if (labels.size() == 4) break;
+    if (pair.text.find_first_of(",\n") != std::string::npos || std::find(labels.begin(), labels.end(), pair.text) != labels.end()) continue;
+    if (image.empty()) image = pair.image;
+    labels.push_back(pair.text);
+  }
+  if (image.empty()) return "";
+  std::string list;
+  for (const std::string& label : labels) list += (list.empty() ? "" : ", ") + label;
+  return "siglip classify " + shell_quoted(run) + " --labels " + shell_quoted(list) + " " + shell_quoted(image);
+}
+
+void print_evaluations(const std::vector<Evaluation>& evaluations) {
+  std::vector<std::vector<std::string>> rows{
+      {"split", "queries", "captions", "image to text R@1", "R@5", "R@10", "text to image R@1", "R@5", "R@10", "accuracy"}};
+  for (const Evaluation& e : evaluations)
+    rows.push_back({e.split, std::to_string(e.pairs), std::to_string(e.candidates), fixed(e.image_to_text.r1, 3), fixed(e.image_to_text.r5, 3),
+                    fixed(e.image_to_text.r10, 3), fixed(e.text_to_image.r1, 3), fixed(e.text_to_image.r5, 3), fixed(e.text_to_image.r10, 3),
+                    e.accuracy < 0 ? "-" : fixed(e.accuracy, 3)});
+  print_table(std::cerr, rows);
+}
+
+void train_verb(const Settings& s) {
+  listen_for_ctrl_c();
+  const TrainResult result = s.resume.empty() ? train(configured(s), std::cerr) : resumed(s);
+  if (result.interrupted) return;
+  std::cerr << "done: " << result.steps << " steps in " << fixed(result.seconds, 1) << " s; the best checkpoint's evaluation:\n";
+  print_evaluations(result.evaluations);
+  const std::string command = classify_command(result.run);
+  if (!command.empty()) std::cerr << "try next: " << command << '\n';
+  if (s.json) std::cout << read_file(result.run + "/summary.json");
+}
+}  // namespace
+
+void add_train(CLI::App& program) {
+  CLI::App& verb = add_verb(program, "train",
+                            "Train a model on pairs of pictures and texts. Settings count in this order: defaults, --config, --set, flags.\n"
+                            "Ctrl-C finishes the step and saves; a second one ends at once.",
+                            "siglip train --data shapes --model nano --steps 60 --batch-size 64 --out run",
+                            "RUN/summary.json: split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
+                            "  splits [the same for each split], steps, seconds, peak_memory_bytes");
+  const auto s = std::make_shared<Settings>();
+  add_fields(verb, s);
+  text_flag(verb, "--config", s->config, "a JSON file of settings, named as here with _ for -");
+  verb.add_option("--set", s->sets, "one more setting, key=value; may be repeated")->type_name("KEY=VALUE")->allow_extra_args(false);
+  text_flag(verb, "--resume", s->resume, "continue this run folder, or latest, to the bits of a run that was never interrupted");
+  json_flag(verb, s->json);
+  verb.callback([s] { train_verb(*s); });
+}
+}  // namespace siglip::tools

@@ -1,0 +1,48 @@
+// version.cpp — siglip --version.
+#include "siglip/error.h"
+#include "siglip/tensor.h"
+#include "verbs.h"
+
+namespace siglip::tools {
+namespace {
+const char* compiler() {
+#if defined(__clang__)
+  return "clang " __clang_version__;
+#else
+  return "g++ " __VERSION__;
+#endif
+}
+
+const char* instruction_set() {
+#if defined(__AVX512F__)
+  return "AVX-512";
+#elif defined(__AVX2__) && defined(__FMA__)
+  return "AVX2, FMA";
+#elif defined(__AVX__)
+  return "AVX";
+#elif defined(__ARM_FEATURE_SVE)
+  return "SVE";
+#elif defined(__ARM_NEON)
+  return "NEON";
+#elif defined(__SSE2__)
+  return "SSE2";
+#else
+  return "no vectors";
+#endif
+}
+
+bool has_cuda() {
+  try {
+    Tensor({1}, Device::cuda).fill(0);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+}  // namespace
+
+std::string version() {
+  return std::string("siglip ") + SIGLIP_VERSION + "\ncompiler         " + compiler() + "\ninstruction set  " + instruction_set() +
+         "\nthreads          " + std::to_string(threads()) + "\nCUDA backend     " + (has_cuda() ? "yes" : "no");
+}
+}  // namespace siglip::tools

@@ -1,7 +1,7 @@
 // Pictures: what is decoded, and what is refused with which words.
 #include <doctest/doctest.h>
 #include <cstdlib>
-#include "folder.h"
+#include "temporary_folder.h"
 #include "pictures.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
@@ -92,7 +92,7 @@ TEST_CASE("image: PNG written and read again is the same picture") {
   Image image{37, 11, {}};
   Rng rng(5);
   for (Dim i = 0; i < 3 * 37 * 11; ++i) image.rgb.push_back(static_cast<std::uint8_t>(rng.below(256)));
-  const Folder folder;
+  const TemporaryFolder folder;
   write_png(folder / "a.png", image);
   const Image again = read_image(folder / "a.png");
   CHECK(again.width == 37);
@@ -111,7 +111,7 @@ TEST_CASE("image: extreme shapes") {
 }
 
 TEST_CASE("image: what is no picture is refused by name") {
-  const Folder folder;
+  const TemporaryFolder folder;
   CHECK_THROWS_WITH_AS(read_image(folder / "none.png"), (folder / "none.png: a readable file is expected, got: No such file or directory").c_str(),
                        Error);
   CHECK_THROWS_WITH_AS(read_image(folder.path), (folder.path + ": a regular file is expected, got a folder").c_str(), Error);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
-#include "folder.h"
+#include "temporary_folder.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
 using namespace siglip;
@@ -32,7 +32,7 @@ Image gradient(Dim width, Dim height, Dim k) {
 }
 
 struct Scene {
-  Folder folder;
+  TemporaryFolder folder;
   Split split{"train", {}};
   explicit Scene(Dim count = 11) {
     for (Dim k = 0; k < count; ++k) {
@@ -110,7 +110,7 @@ TEST_CASE("augmentation: a function of seed, draw and sample") {
 }
 
 TEST_CASE("augmentation: views stay within the shift and the zoom that were asked for") {
-  const Folder folder;  // a black square in the middle of white
+  const TemporaryFolder folder;  // a black square in the middle of white
   Image image{64, 64, std::vector<std::uint8_t>(3 * 64 * 64, 255)};
   for (std::size_t y = 24; y < 40; ++y) std::fill_n(&image.rgb[3 * (64 * y + 24)], 3 * 16, std::uint8_t{0});
   write_png(folder / "a.png", image);

@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 #include <algorithm>
 #include <set>
-#include "folder.h"
+#include "temporary_folder.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
 using namespace siglip;
@@ -12,7 +12,7 @@ const DataOptions all_train{.val_fraction = 0};
 
 /// What read_data says of a file of this name and these bytes, the folder left out.
 std::string problem(const std::string& name, const std::string& bytes, const DataOptions& options = all_train) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string file = folder.write(name, bytes);
   try {
     read_data(name.starts_with("metadata") ? folder.path : file, options);
@@ -25,7 +25,7 @@ std::string problem(const std::string& name, const std::string& bytes, const Dat
 
 /// "image|text" of each pair of the first split, the folder left out.
 std::vector<std::string> rows(const std::string& name, const std::string& bytes, const DataOptions& options = all_train) {
-  const Folder folder;
+  const TemporaryFolder folder;
   const DataSet data = read_data(folder.write(name, bytes), options);
   std::vector<std::string> out;
   for (const Pair& pair : data.splits[0].pairs) out.push_back(pair.image.substr(folder.path.size() + 1) + "|" + pair.text);
@@ -66,7 +66,7 @@ TEST_CASE("csv: what is wrong is named by file and line") {
 }
 
 TEST_CASE("csv: a gigabyte in one line is refused by its size alone") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string file = folder.write("a.csv", head);
   std::filesystem::resize_file(file, (std::uintmax_t{1} << 30) + 1);  // sparse
   CHECK_THROWS_WITH_AS(read_data(file), (file + ": at most 1073741824 bytes are expected, got 1073741825").c_str(), Error);
@@ -78,7 +78,7 @@ TEST_CASE("pictures lie inside the folder of the file that names them") {
   CHECK(problem("a.csv", head + "b/../../a.png,x\n") == where + "\"b/../../a.png\"");
   CHECK(problem("a.csv", head + ",x\n") == where + "\"\"");
 
-  const Folder folder, outside;
+  const TemporaryFolder folder, outside;
   outside.write("out.png", "");
   folder.write("in.png", "");
   std::filesystem::create_symlink(outside / "out.png", folder / "link.png");
@@ -93,7 +93,7 @@ TEST_CASE("pictures lie inside the folder of the file that names them") {
 }
 
 TEST_CASE("metadata.jsonl: pairs, distractors, splits in order") {
-  const Folder folder;
+  const TemporaryFolder folder;
   folder.write("train/metadata.jsonl",
                "\xEF\xBB\xBF{\"file_name\": \"a.png\", \"text\": \"one\"}\r\n\n{\"file_name\": \"b.png\", \"text\": \"\\u00e9\"}");
   folder.write("single/metadata.jsonl", "{\"file_name\": \"x/c.png\", \"text\": \"three\", \"distractor\": true}\n");
@@ -132,14 +132,14 @@ TEST_CASE("metadata.jsonl: what is wrong is named by file and line") {
         name + ":1: true or false is expected as \"distractor\", got 1");
   CHECK(problem(name, good + "{\"file_name\": \"../a.png\", \"text\": \"x\"}") ==
         second + "a picture inside this file's folder is expected, got \"../a.png\"");
-  const Folder folder;
+  const TemporaryFolder folder;
   folder.write("metadata.jsonl", good);
   folder.write("metadata.csv", head);
   CHECK_THROWS_WITH_AS(read_data(folder.path), (folder.path + ": one of metadata.jsonl and metadata.csv is expected, got both").c_str(), Error);
 }
 
 TEST_CASE("class folders: with and without splits") {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (const char* name : {"train/dog/1.jpg", "train/dog/0.PNG", "train/cat/0.webp", "val/cat/9.jpeg", "test/emu/1.png", "train/dog/notes.txt",
                            "train/empty/readme", "train/.hidden/1.png"})
     folder.write(name, "");
@@ -157,7 +157,7 @@ TEST_CASE("class folders: with and without splits") {
   CHECK_THROWS_WITH_AS(read_data(folder.path, {.text_template = "a photo"}),
                        "text template: {} is expected where the class name goes, got \"a photo\"", Error);
 
-  const Folder plain;  // here "train" is a class like any other
+  const TemporaryFolder plain;  // here "train" is a class like any other
   for (int i = 0; i < 60; ++i)
     for (const char* name : {"car", "train"}) plain.write(std::string(name) + "/" + std::to_string(i) + ".jpg", "");
   const DataSet held = read_data(plain.path, {.val_fraction = 0.25});
@@ -173,7 +173,7 @@ TEST_CASE("class folders: with and without splits") {
 }
 
 TEST_CASE("class folders: links out of the folder are refused") {
-  const Folder folder, outside;
+  const TemporaryFolder folder, outside;
   outside.write("a.png", "");
   std::filesystem::create_directory(folder / "cat");
   std::filesystem::create_symlink(outside / "a.png", folder / "cat/a.png");
@@ -182,7 +182,7 @@ TEST_CASE("class folders: links out of the folder are refused") {
 }
 
 TEST_CASE("val is held out by caption: equal captions stay together") {
-  const Folder folder;
+  const TemporaryFolder folder;
   std::string bytes = head;
   for (int i = 0; i < 1000; ++i) bytes += std::to_string(i) + ".png,caption " + std::to_string(i / 2) + "\n";
   const std::string file = folder.write("a.csv", bytes);
@@ -208,7 +208,7 @@ TEST_CASE("val is held out by caption: equal captions stay together") {
 }
 
 TEST_CASE("a path that holds no data set") {
-  const Folder folder;
+  const TemporaryFolder folder;
   CHECK_THROWS_WITH_AS(read_data(folder / "none"), (folder / "none: a folder, a .csv or a .tsv file is expected, got nothing of this name").c_str(),
                        Error);
   const std::string nothing =
@@ -220,11 +220,11 @@ TEST_CASE("a path that holds no data set") {
   folder.write("validation/metadata.csv", head + "a.png,x\n");
   folder.write("val/metadata.csv", head + "a.png,x\n");
   CHECK_THROWS_WITH_AS(read_data(folder.path), (folder.path + ": one folder for split val is expected, got several").c_str(), Error);
-  const Folder broken;
+  const TemporaryFolder broken;
   broken.write("train/cat/a.png", "");
   broken.write("val/cat/readme.txt", "");
   CHECK_THROWS_WITH_AS(read_data(broken.path), (broken.path + ": at least one pair is expected in split val, got none").c_str(), Error);
-  const Folder loop;
+  const TemporaryFolder loop;
   std::filesystem::create_symlink("again", loop / "again");
   CHECK_THROWS_WITH_AS(read_data(loop.path), (loop / "again: a folder that can be read is expected, got: Too many levels of symbolic links").c_str(),
                        Error);

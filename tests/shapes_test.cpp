@@ -1,7 +1,7 @@
 // The shapes data set: what is held out, what is not, and the same bytes each time.
 #include <doctest/doctest.h>
 #include <set>
-#include "folder.h"
+#include "temporary_folder.h"
 #include "siglip/checkpoint.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
@@ -18,7 +18,7 @@ std::vector<std::string> objects(const std::string& caption) {
 }  // namespace
 
 TEST_CASE("shapes: twelve combinations are held out of train, and each of their parts is seen") {
-  const Folder folder;
+  const TemporaryFolder folder;
   make_shapes(folder / "new/data", {.scenes = 3000});
   const DataSet data = read_data(folder / "new/data");
   CHECK(data.splits.size() == 3);
@@ -60,7 +60,7 @@ TEST_CASE("shapes: twelve combinations are held out of train, and each of their 
 }
 
 TEST_CASE("shapes: the picture shows what the caption says") {
-  const Folder folder;
+  const TemporaryFolder folder;
   make_shapes(folder / "data", {.size = 64, .scenes = 1500, .seed = 3});
   int checked = 0;
   const DataSet data = read_data(folder / "data");
@@ -89,7 +89,7 @@ TEST_CASE("shapes: the picture shows what the caption says") {
 }
 
 TEST_CASE("shapes: equal options give equal bytes, another seed gives others") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const int before = threads();
   make_shapes(folder / "a", {.scenes = 20});
   set_threads(1);
@@ -109,7 +109,7 @@ TEST_CASE("shapes: equal options give equal bytes, another seed gives others") {
 }
 
 TEST_CASE("shapes: what it refuses, leaving nothing behind") {
-  const Folder folder;
+  const TemporaryFolder folder;
   folder.write("used/file", "x");
   CHECK_THROWS_WITH_AS(make_shapes(folder / "used"), (folder / "used: a new or empty folder is expected, got one that is in use").c_str(), Error);
   CHECK_THROWS_WITH_AS(make_shapes(folder / "used/file"), (folder / "used/file: a new or empty folder is expected, got one that is in use").c_str(),

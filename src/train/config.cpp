@@ -105,6 +105,7 @@ void validate(const TrainConfig& c) {
 }
 
 double initial_bias(const TrainConfig& c, Dim batch) {
+  if (c.loss == "softmax") return 0;  // it has no bias
   if (c.bias_init == "auto") return auto_bias(batch);
   double b = 0;
   const auto [end, error] = std::from_chars(c.bias_init.data(), c.bias_init.data() + c.bias_init.size(), b);

@@ -13,198 +13,15 @@
 #include "siglip/error.h"
 #include "siglip/loss.h"
 #include "siglip/tape.h"
-#include "train/fields.h"
 #include "train/first_step.h"
 #include "train/progress.h"
-#include "train/run_folder.h"
+#include "train/session.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 std::atomic<bool> stop_requested{false};
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-std::uint64_t hash(std::uint64_t h, const void* bytes, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) h = (h ^ static_cast<const unsigned char*>(bytes)[i]) * 1099511628211u;  // FNV-1a
-  return h;
-}
-
-// Everything a run is made of.
-struct Session {
-  TrainConfig config;
-  RunFolder run;
-  std::ostream& log;
-  DataSet data;
-  std::unique_ptr<Tokenizer> tokenizer;
-  std::vector<NamedSamples> splits;  // train first
-  Siglip model;
-  AdamW optimizer;
-  Ids class_texts;
-  // What a checkpoint adds to the tensors.
-  Dim step = 0;
-  double moving_loss = 0, best_score = -1, seconds = 0;
-  std::vector<Evaluation> best;
-
-  const Samples& train() const { return *splits[0].samples; }
-};
-
-Filter filter_of(const TrainConfig& c) { return c.filter == "bilinear" ? Filter::bilinear : Filter::bicubic; }
-
-// ---- setting up ------------------------------------------------------------------------------------------------------------------------
-
-std::vector<NamedSamples> decode(const TrainConfig& config, const DataSet& data, const Tokenizer& tokenizer, Dim image_size, std::ostream& log) {
-  std::vector<NamedSamples> splits;
-  std::size_t bad = 0;
-  for (const Split& split : data.splits) {
-    splits.push_back({split.name, std::make_shared<const Samples>(split, tokenizer, image_size, filter_of(config), config.strict)});
-    const Samples& samples = *splits.back().samples;
-    log << "data: " << samples.size() << " pairs with " << samples.captions() << " distinct captions in " << split.name << '\n';
-    for (const std::string& problem : samples.problems())
-      if (++bad <= 10) log << "skipped: " << problem << '\n';
-  }
-  if (bad > 10) log << "skipped: " << bad - 10 << " more pictures, named in skipped.txt\n";
-  if (bad) log << "data: " << bad << " pictures could not be read and were left out\n";
-  return splits;
-}
-
-void write_skipped(const RunFolder& run, const std::vector<NamedSamples>& splits) {
-  std::string lines;
-  for (const NamedSamples& split : splits)
-    for (const std::string& problem : split.samples->problems()) lines += problem + "\n";
-  if (!lines.empty()) write_file(run.file("skipped.txt"), lines);
-}
-
-// A number that changes when any caption or picture does: resuming on other data is refused.
-std::string fingerprint(const std::vector<NamedSamples>& splits) {
-  std::uint64_t h = 14695981039346656037u;
-  for (const NamedSamples& split : splits)
-    for (Dim i = 0; i < split.samples->size(); ++i) {
-      const std::vector<std::uint8_t>& pixels = split.samples->picture(i).rgb;
-      const std::string& text = split.samples->pair(i).text;
-      h = hash(hash(h, pixels.data(), pixels.size()), text.data(), text.size() + 1);
-    }
-  return std::to_string(h);
-}
-
-std::vector<std::string> captions_of(const Split& split) {
-  std::vector<std::string> texts;
-  for (const Pair& pair : split.pairs) texts.push_back(pair.text);
-  return texts;
-}
-
-Ids class_tokens(const DataSet& data, const Tokenizer& tokenizer) {
-  if (data.classes.empty()) return {};
-  std::vector<std::string> texts;
-  for (const std::string& name : data.classes) {
-    std::string text = data.text_template;
-    if (const std::size_t at = text.find("{}"); at != std::string::npos) text.replace(at, 2, name);
-    texts.push_back(text);
-  }
-  return tokenizer.encode(texts);
-}
-
-// Settings that stand for "decide for me" get their numbers.
-void resolve(TrainConfig& c, Dim samples) {
-  if (c.loss == "softmax") c.positives = "diagonal";  // the softmax has one right answer by definition
-  if (c.steps == 0) c.steps = static_cast<Dim>(std::ceil((c.epochs > 0 ? c.epochs : 30) * double(Loader::steps_per_epoch(samples, c.batch_size))));
-  if (c.warmup < 0) c.warmup = std::min<Dim>(100, c.steps / 10);
-  if (c.eval_every == 0) c.eval_every = std::max<Dim>(1, (c.steps + 9) / 10);
-  if (c.save_every == 0) c.save_every = c.eval_every;
-}
-
-Session set_up(TrainConfig config, RunFolder run, const Tokenizer* known_tokenizer, std::ostream& log) {
-  if (config.threads) set_threads(static_cast<int>(config.threads));
-  DataSet data = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
-  std::unique_ptr<Tokenizer> tokenizer;
-  const Dim context = model_config(config, 3).context;
-  if (known_tokenizer)
-    tokenizer = read_tokenizer(run.file("last"));
-  else
-    tokenizer = learn_words(captions_of(data.split("train")), context);
-  const SiglipConfig shape = model_config(config, tokenizer->vocab_size());
-  std::vector<NamedSamples> splits = decode(config, data, *tokenizer, shape.image_size, log);
-  write_skipped(run, splits);
-  require(config.batch_size <= splits[0].samples->size(), "--batch-size", "at most the ", splits[0].samples->size(), " usable pairs of train, got ",
-          config.batch_size);
-  resolve(config, splits[0].samples->size());
-  Siglip model(shape);
-  initialize(model, static_cast<std::uint64_t>(config.seed), initial_bias(config, config.batch_size));
-  Parameters trained = model.parameters();
-  if (config.loss == "softmax") std::erase_if(trained, [](const Parameter& p) { return p.name == "logit_bias"; });  // it has none
-  AdamW optimizer(trained, {config.beta1, config.beta2, 1e-8, config.wd});
-  Ids classes = class_tokens(data, *tokenizer);
-  return {std::move(config),
-          std::move(run),
-          log,
-          std::move(data),
-          std::move(tokenizer),
-          std::move(splits),
-          std::move(model),
-          std::move(optimizer),
-          classes,
-          0,
-          0,
-          -1,
-          0,
-          {}};
-}
-
-// ---- checkpoints -----------------------------------------------------------------------------------------------------------------------
-
-Json json_of(const Session& s) {
-  return {{"version", 1},
-          {"step", s.step},
-          {"adam_steps", s.optimizer.steps()},
-          {"moving_loss", s.moving_loss},
-          {"best_score", s.best_score},
-          {"seconds", s.seconds},
-          {"data_fingerprint", fingerprint(s.splits)},
-          {"best", s.best.empty() ? Json() : Json::parse(evaluations_json(s.best, 0, 0, 0))["splits"]}};
-}
-
-void save(const Session& s, const char* name, bool with_training_state) {
-  FolderWriter folder(s.run.file(name));
-  write_safetensors(folder.path() + "/model.safetensors", s.model.parameters());
-  write_config(folder.path(), s.model.config);
-  s.tokenizer->save(folder.path());
-  write_preprocessing(folder.path(), {s.model.config.image_size, filter_of(s.config) == Filter::bilinear ? 2 : 3});
-  if (with_training_state) {
-    write_safetensors(folder.path() + "/training_state.safetensors", s.optimizer.state());
-    write_file(folder.path() + "/training_state.json", json_of(s).dump(2) + "\n");
-  }
-  folder.commit();
-}
-
-Recall recall_of(const Json& json, Dim queries, Dim candidates) { return {json.at("r1"), json.at("r5"), json.at("r10"), queries, candidates}; }
-
-void load_state(Session& s) {
-  const std::string folder = s.run.file("last"), path = folder + "/training_state.json";
-  const Json state = parse_json(read_file(path), path);
-  try {
-    require(state.at("version") == 1, path, "version 1 is expected, got ", state.at("version").dump());
-    const std::string now = fingerprint(s.splits);
-    require(state.at("data_fingerprint") == now, path, "the data the run began with is expected (fingerprint ",
-            state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", now, ")");
-    s.step = state.at("step");
-    s.moving_loss = state.at("moving_loss");
-    s.best_score = state.at("best_score");
-    s.seconds = state.at("seconds");
-    s.optimizer.set_steps(state.at("adam_steps"));
-    if (state.at("best").is_array())
-      for (const Json& e : state.at("best")) {
-        const Dim pairs = e.at("pairs"), candidates = e.at("candidates");
-        s.best.push_back({e.at("split"), pairs, candidates, recall_of(e.at("image_to_text"), pairs, candidates),
-                          recall_of(e.at("text_to_image"), pairs, candidates), e.value("accuracy", -1.0)});
-      }
-  } catch (const Json::exception& e) {
-    fail(path, "a training state as train writes it is expected, got: ", e.what());
-  }
-  load_parameters(folder, s.model.parameters());
-  const SafetensorsFile file(folder + "/training_state.safetensors");
-  require(file.tensors().size() == s.optimizer.state().size(), folder, "a training state of ", s.optimizer.state().size(),
-          " tensors is expected, got ", file.tensors().size());
-  for (const Parameter& p : s.optimizer.state()) file.read_into(p.name, p.value);
-}
 
 // ---- one step --------------------------------------------------------------------------------------------------------------------------
 
@@ -239,8 +56,8 @@ struct StepResult {
 
 [[noreturn]] void stop_not_finite(const Session& s, const std::string& what) {
   std::error_code none;
-  const bool saved = std::filesystem::exists(s.run.file("last"), none);
-  fail("train", "step ", s.step + 1, ": ", what, " is not finite; the last good checkpoint is ", saved ? s.run.file("last") : "none yet",
+  const bool saved = std::filesystem::exists(s.run->file("last"), none);
+  fail("train", "step ", s.step + 1, ": ", what, " is not finite; the last good checkpoint is ", saved ? s.run->file("last") : "none yet",
        "; a lower --lr, a longer --warmup or --grad-clip 1 may help");
 }
 
@@ -340,12 +157,12 @@ double score(const std::vector<Evaluation>& evaluations) {
 TrainResult run_loop(Session& s) {
   const TrainConfig& c = s.config;
   stop_requested = false;
-  RunLog run_log(s.run, s.step);
+  RunLog run_log(*s.run, s.step);
   LoaderOptions options;
   options.batch_size = c.batch_size, options.seed = static_cast<std::uint64_t>(c.seed), options.first_step = s.step;
   options.augmentation = {c.shift, c.scale, c.flip};
   Loader loader(s.splits[0].samples, options);
-  Progress progress(s.log, progress_options(s.log, c.steps));
+  Progress progress((*s.log), progress_options((*s.log), c.steps));
   const Clock::time_point start = Clock::now();
   const double seconds_before = s.seconds;
   const Dim first = s.step;
@@ -393,12 +210,12 @@ TrainResult run_loop(Session& s) {
   }
   progress.finish();
 
-  TrainResult result{s.run.path(), s.step, s.seconds, s.best, s.step < c.steps};
+  TrainResult result{s.run->path(), s.step, s.seconds, s.best, s.step < c.steps};
   if (result.interrupted) {
-    s.log << "stopped after step " << s.step << " of " << c.steps << "; continue with:  siglip train --resume " << s.run.path() << '\n';
+    (*s.log) << "stopped after step " << s.step << " of " << c.steps << "; continue with:  siglip train --resume " << s.run->path() << '\n';
     return result;
   }
-  write_file(s.run.file("summary.json"), evaluations_json(s.best, s.step, s.seconds, peak_memory()));
+  write_file(s.run->file("summary.json"), evaluations_json(s.best, s.step, s.seconds, peak_memory()));
   return result;
 }
 }  // namespace
@@ -407,34 +224,29 @@ void request_stop() noexcept { stop_requested = true; }
 
 TrainResult train(const TrainConfig& config, std::ostream& log) {
   validate(config);
-  read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});  // before a folder is made
-  Session s = set_up(config, RunFolder::create(config.out), nullptr, log);
-  write_file(s.run.file("train.json"), to_json(s.config));
-  log << "run: " << s.run.path() << ", " << s.config.model << " with " << s.model.parameter_count() << " parameters, " << s.config.steps
+  Session s = set_up(config, nullptr, log);
+  write_file(s.run->file("train.json"), to_json(s.config));
+  log << "run: " << s.run->path() << ", " << s.config.model << " with " << s.model.parameter_count() << " parameters, " << s.config.steps
       << " steps of " << s.config.batch_size << " pairs, " << threads() << " threads\n";
   return run_loop(s);
 }
 
 TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log) {
-  RunFolder folder = RunFolder::open(run);
-  TrainConfig config, changed;
-  const std::string path = folder.file("train.json");
+  auto folder = std::make_unique<RunFolder>(RunFolder::open(run));
+  const std::string path = folder->file("train.json");
+  TrainConfig config;
   read_json(config, read_file(path), path);
-  changed = config;
-  for (const std::string& change : changes) set(changed, change);
   TrainConfig kept = config;
-  kept.threads = changed.threads, kept.save_every = changed.save_every;
-  if (to_json(kept) != to_json(changed)) {
-    const Json before = Json::parse(to_json(kept)), after = Json::parse(to_json(changed));
-    for (const auto& [key, value] : after.items())
-      require(value == before[key], "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(),
-              " (only threads and save_every may change)");
-  }
-  validate(changed);
-  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(folder.file("last"));
-  Session s = set_up(changed, std::move(folder), tokenizer.get(), log);
+  for (const std::string& change : changes) set(config, change);
+  kept.threads = config.threads, kept.save_every = config.save_every;
+  const Json before = parse_json(to_json(kept), path), after = parse_json(to_json(config), path);
+  for (const auto& [key, value] : after.items())
+    require(value == before[key], "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(),
+            " (only threads and save_every may change)");
+  validate(config);
+  Session s = set_up(config, std::move(folder), log);
   load_state(s);
-  log << "run: " << s.run.path() << " continues after step " << s.step << " of " << s.config.steps << '\n';
+  log << "run: " << s.run->path() << " continues after step " << s.step << " of " << s.config.steps << '\n';
   return run_loop(s);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

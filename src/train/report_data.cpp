@@ -14,8 +14,8 @@ namespace {
 constexpr Dim matrix_pairs = 16, gallery_items = 6, best_shown = 5, confusions_shown = 8;
 
 struct Shown {
-  Samples samples;          // the split whose pairs are shown
-  bool held_out;            // not the train split
+  Samples samples;  // the split whose pairs are shown
+  bool held_out;    // not the train split
   Embeddings embeddings;
   double t, b;
   double probability(double cosine) const { return 1 / (1 + std::exp(-(t * cosine + b))); }
@@ -32,7 +32,8 @@ std::vector<Dim> distinct_captions(const Samples& samples) {
 
 Tensor rows_of(const Tensor& x, const std::vector<Dim>& rows) {
   Tensor y({static_cast<Dim>(rows.size()), x.columns()});
-  for (std::size_t r = 0; r < rows.size(); ++r) std::copy_n(x.data() + rows[r] * x.columns(), x.columns(), y.data() + static_cast<Dim>(r) * x.columns());
+  for (std::size_t r = 0; r < rows.size(); ++r)
+    std::copy_n(x.data() + rows[r] * x.columns(), x.columns(), y.data() + static_cast<Dim>(r) * x.columns());
   return y;
 }
 
@@ -111,7 +112,8 @@ void add_confusions(ReportData& data, const Shown& s) {
       double right = 0;
       for (Dim e = 0; e < E; ++e) right += double(u[e]) * double(s.embeddings.texts.data()[i * E + e]);
       if (match.cosine > right)
-        all.push_back({match.cosine - right, {s.samples.picture(i), s.samples.pair(i).text, s.samples.pair(j).text, s.probability(right), s.probability(match.cosine)}});
+        all.push_back({match.cosine - right,
+                       {s.samples.picture(i), s.samples.pair(i).text, s.samples.pair(j).text, s.probability(right), s.probability(match.cosine)}});
       break;
     }
   }

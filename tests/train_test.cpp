@@ -1,0 +1,196 @@
+// Training: resumes to the same bits, never overwrites, stops where numbers stop.
+#include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include "siglip/checkpoint.h"
+#include "siglip/error.h"
+#include "siglip/train.h"
+#include "temporary_folder.h"
+#include "train/first_step.h"
+#include "train/run_folder.h"
+using namespace siglip;
+namespace fs = std::filesystem;
+
+namespace {
+// A few hundred scenes, made once.
+const std::string& scenes() {
+  static const TemporaryFolder folder;
+  static const std::string path = [] {
+    const std::string dir = folder.path + "/shapes";
+    make_shapes(dir, {.size = 32, .scenes = 120, .seed = 1});
+    return dir;
+  }();
+  return path;
+}
+
+TrainConfig small_run(const std::string& out) {
+  TrainConfig c;
+  c.data = scenes(), c.out = out, c.model = "nano";
+  c.steps = 12, c.batch_size = 16, c.eval_every = 5, c.save_every = 5, c.candidates = "64", c.threads = 1;
+  c.shift = 0.1, c.scale = 0.1, c.flip = 0.5;
+  return c;
+}
+
+// Asks for a stop when a given text appears in the log.
+struct StopAt : std::stringbuf {
+  std::string text;
+  explicit StopAt(std::string text_) : text(std::move(text_)) {}
+  int sync() override {
+    if (str().find(text) != std::string::npos) request_stop();
+    return 0;
+  }
+  std::streamsize xsputn(const char* s, std::streamsize n) override {
+    const std::streamsize written = std::stringbuf::xsputn(s, n);
+    sync();
+    return written;
+  }
+};
+
+std::string bytes_of(const std::string& run, const char* file) { return read_file(run + "/last/" + file); }
+}  // namespace
+
+TEST_CASE("train: an interrupted run resumes to the same bits, whatever the threads") {
+  const TemporaryFolder folder;
+  std::ostringstream log;
+  const std::string whole = folder.path + "/whole", broken = folder.path + "/broken";
+  const TrainResult result = train(small_run(whole), log);
+  CHECK(result.steps == 12);
+  CHECK(!result.interrupted);
+
+  StopAt stop("step 5  ");
+  std::ostream stopping(&stop);
+  const TrainResult first = train(small_run(broken), stopping);
+  CHECK(first.interrupted);
+  CHECK(first.steps == 5);
+  CHECK(stop.str().find("continue with:  siglip train --resume " + broken) != std::string::npos);
+  const TrainResult second = resume(broken, {"threads=3"}, log);
+  set_threads(2);
+  CHECK(second.steps == 12);
+  for (const char* file : {"model.safetensors", "training_state.safetensors", "config.json", "tokenizer.json"})
+    CHECK(bytes_of(whole, file) == bytes_of(broken, file));
+  CHECK(read_file(whole + "/best/model.safetensors") == read_file(broken + "/best/model.safetensors"));
+
+  // Each step stands in the log once.
+  const RunHistory a = read_history(whole), b = read_history(broken);
+  REQUIRE(a.log.size() == 12);
+  REQUIRE(b.log.size() == 12);
+  for (std::size_t i = 0; i < 12; ++i) {
+    CHECK(b.log[i].step == static_cast<Dim>(i) + 1);
+    CHECK(a.log[i].loss == b.log[i].loss);
+  }
+  CHECK(a.evaluations.size() == b.evaluations.size());
+
+  report(broken, log);
+  CHECK(fs::file_size(broken + "/report.html") > 10000);
+}
+
+TEST_CASE("train: resuming with other numbers or other data is refused") {
+  const TemporaryFolder folder;
+  std::ostringstream log;
+  TrainConfig c = small_run(folder.path + "/run");
+  const std::string data = folder.path + "/data";
+  fs::copy(scenes(), data, fs::copy_options::recursive);
+  c.data = data, c.steps = 2;
+  train(c, log);
+  CHECK_THROWS_WITH_AS(resume(c.out, {"lr=0.5"}, log), "--resume: a run keeps lr = 0.001, got 0.5 (only threads and save_every may change)", Error);
+  CHECK_THROWS_WITH_AS(train(c, log),
+                       (c.out + ": a folder without a run is expected (a run is never overwritten), got one; --resume continues it").c_str(), Error);
+  fs::copy(data + "/train/00001.png", data + "/train/00002.png", fs::copy_options::overwrite_existing);
+  try {
+    resume(c.out, {}, log);
+    FAIL_CHECK("other pictures were accepted");
+  } catch (const Error& e) {
+    CHECK(std::string(e.what()).find("the data the run began with is expected") != std::string::npos);
+  }
+  const RunFolder held = RunFolder::open(c.out);
+  CHECK_THROWS_WITH_AS(resume(c.out, {}, log),
+                       (c.out + ": a run that nobody else is training is expected, got one locked by another process").c_str(), Error);
+}
+
+TEST_CASE("train: a loss that is not finite stops the run and says where") {
+  const TemporaryFolder folder;
+  std::ostringstream log;
+  TrainConfig c = small_run(folder.path + "/run");
+  c.bias_init = "3e38";
+  CHECK_THROWS_WITH_AS(
+      train(c, log),
+      "train: step 1: the loss is not finite; the last good checkpoint is none yet; a lower --lr, a longer --warmup or --grad-clip 1 may help",
+      Error);
+  CHECK(!fs::exists(c.out + "/last"));
+}
+
+TEST_CASE("train: settings are checked before anything is made") {
+  const TemporaryFolder folder;
+  std::ostringstream log;
+  TrainConfig c = small_run(folder.path + "/run");
+  c.batch_size = 100000;
+  CHECK_THROWS_WITH_AS(train(c, log), "--batch-size: at most the 120 usable pairs of train, got 100000", Error);
+  c = small_run(folder.path + "/run");
+  c.loss = "sigmiod";
+  CHECK_THROWS_WITH_AS(validate(c), "--loss: one of (sigmoid, softmax) is expected, got \"sigmiod\"; the nearest is \"sigmoid\"", Error);
+  c.loss = "sigmoid", c.bias_init = "minus ten";
+  CHECK_THROWS_WITH_AS(validate(c), "--bias-init: auto or a finite number is expected, got \"minus ten\"", Error);
+  c.bias_init = "auto", c.lr = -1;
+  CHECK_THROWS_WITH_AS(validate(c), "--lr: a number from 0 to 10 is expected, got -1", Error);
+  c = small_run(folder.path + "/run");
+  c.out = folder.path + "/other", c.data = folder.path + "/nothing";
+  CHECK_THROWS_AS(train(c, log), Error);
+  CHECK(!fs::exists(c.out));
+}
+
+TEST_CASE("train: settings as JSON and as key=value") {
+  TrainConfig c;
+  read_json(c, R"({"lr": 0.5, "steps": 7, "loss": "softmax", "strict": true})", "my.json");
+  CHECK(c.lr == 0.5);
+  CHECK(c.steps == 7);
+  CHECK(c.loss == "softmax");
+  CHECK(c.strict);
+  TrainConfig again;
+  read_json(again, to_json(c), "itself");
+  CHECK(to_json(again) == to_json(c));
+  CHECK_THROWS_WITH_AS(read_json(c, R"({"batchsize": 3})", "my.json"), "my.json: unknown setting \"batchsize\"; the nearest is \"batch_size\"",
+                       Error);
+  CHECK_THROWS_WITH_AS(read_json(c, R"({"lr": "fast"})", "my.json"), "my.json: lr: a finite number is expected, got \"fast\"", Error);
+  CHECK_THROWS_WITH_AS(read_json(c, R"({"steps": 1.5})", "my.json"), "my.json: steps: a whole number is expected, got 1.5", Error);
+  CHECK_THROWS_WITH_AS(set(c, "lr"), "--set: key=value is expected, got \"lr\"", Error);
+  set(c, "bias_init=auto");
+  set(c, "epochs=2.5");
+  CHECK(c.bias_init == "auto");
+  CHECK(c.epochs == 2.5);
+}
+
+TEST_CASE("train: it learns, with either loss") {
+  const TemporaryFolder folder;
+  for (const char* loss : {"sigmoid", "softmax"}) {
+    std::ostringstream log;
+    TrainConfig c = small_run(folder.path + "/" + loss);
+    c.loss = loss, c.steps = 80, c.batch_size = 32, c.eval_every = 80, c.lr = 5e-3, c.warmup = 10, c.shift = c.scale = c.flip = 0;
+    train(c, log);
+    const RunHistory h = read_history(c.out);
+    INFO(std::string(loss), ": first ", h.log.front().loss, ", last ", h.log.back().loss);
+    CHECK(h.log.back().loss < 0.85 * h.log.front().loss);
+  }
+}
+
+TEST_CASE("first step: a gap names its likely cause") {
+  // Unit rows that are orthogonal to all others: every cosine is 0.
+  const Dim B = 4, E = 8;
+  Tensor u = Tensor::full({B, E}, 0), v = Tensor::full({B, E}, 0);
+  for (Dim i = 0; i < B; ++i) u.data()[i * E + i] = 1, v.data()[i * E + 4 + i] = 1;
+  const FirstStep right = first_step(10.000136, u, v, 10, -10, 1, 4);
+  CHECK(right.expected == doctest::Approx(10.0001816));
+  CHECK(right.warning.empty());
+  CHECK(first_step(10.0 / 4, u, v, 10, -10, 1, 4).warning.find("divided by B² instead of B") != std::string::npos);
+  CHECK(first_step(4 * 0.693147, u, v, 10, -10, 1, 4).warning.find("all logits are 0") != std::string::npos);
+  CHECK(first_step(15, u, v, 10, -10, 1, 4).warning.find("cosines spread widely") != std::string::npos);
+  u.data()[0] = 2;
+  CHECK(first_step(15, u, v, 10, -10, 1, 4).warning.find("not unit rows") != std::string::npos);
+}
+
+TEST_CASE("evaluate: among whom a query searches") {
+  CHECK(Candidates::parse("all").kind == Candidates::all);
+  CHECK(Candidates::parse("64").group == 64);
+  CHECK_THROWS_WITH_AS(Candidates::parse("1"), "--candidates: split, all or a number from 2, got \"1\"", Error);
+  CHECK_THROWS_WITH_AS(Candidates::parse("some"), "--candidates: split, all or a number from 2, got \"some\"", Error);
+}

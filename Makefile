@@ -1,0 +1,62 @@
+# The door of siglip.cpp: `make demo` and `make test` are all the set-up. CMake does the work behind it.
+#
+#   make test CXX=g++          with another compiler (the build folder is configured anew)
+#   make demo DEMO_FLAGS="…"   any flag of `siglip train`
+ifeq ($(origin CXX),default)
+CXX := clang++
+endif
+BUILD ?= build
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+PYTHON ?= python3
+
+DEMO_FLAGS ?=
+SHAPES_FLAGS ?=
+
+.PHONY: help deps configure build demo demo-shapes test bench bench-reference lint install
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@echo "siglip.cpp: make TARGET"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+deps: ## install the packages that are missing (apt; elsewhere: say which)
+	@CXX="$(CXX)" sh tools/deps.sh
+
+# The compiler that a build folder was made with stands in it; another one starts from nothing.
+configure: deps
+	@if [ "$$(cat $(BUILD)/compiler.txt 2>/dev/null)" != "$(CXX)" ]; then \
+	  CXX="$(CXX)" cmake --fresh -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release && echo "$(CXX)" > $(BUILD)/compiler.txt; \
+	fi
+
+build: configure ## the program, build/siglip
+	@cmake --build $(BUILD) --parallel $(JOBS) --target siglip_program
+
+demo: build ## train on 3,655 emoji and write a report
+	@[ -d data/emoji ] || $(BUILD)/siglip data emoji --out data/emoji
+	@$(BUILD)/siglip train --data data/emoji --name demo $(DEMO_FLAGS)
+
+demo-shapes: build ## train on drawn scenes of coloured shapes
+	@[ -d data/shapes ] || $(BUILD)/siglip data shapes --out data/shapes
+	@$(BUILD)/siglip train --data data/shapes --name demo-shapes $(SHAPES_FLAGS)
+
+test: configure ## build everything and run all tests
+	@cmake --build $(BUILD) --parallel $(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure
+
+bench: build ## speed and memory of the loss and of a training step, as JSON
+	@$(BUILD)/siglip bench loss --json
+	@$(BUILD)/siglip bench step --json
+
+bench-reference: build ## the same beside PyTorch, in a virtual environment of its own
+	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -c "import torch, numpy" 2>/dev/null || .venv-bench/bin/python -m pip install --quiet torch numpy
+	@.venv-bench/bin/python tools/reference/bench_pytorch.py --siglip $(BUILD)/siglip
+
+lint: deps ## formatting, who includes whom, every op in the table
+	@sh tools/lint.sh
+
+install: deps ## library and program under PREFIX (/usr/local), for any processor of this kind
+	@CXX="$(CXX)" cmake -S . -B $(BUILD)-install -DCMAKE_BUILD_TYPE=Release -DSIGLIP_NATIVE=OFF -DSIGLIP_TESTS=OFF
+	@cmake --build $(BUILD)-install --parallel $(JOBS)
+	@cmake --install $(BUILD)-install --prefix $(PREFIX)

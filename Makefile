@@ -23,10 +23,11 @@ help: ## this list
 deps: ## install the packages that are missing (apt; elsewhere: say which)
 	@CXX="$(CXX)" sh tools/deps.sh
 
-# The compiler that a build folder was made with stands in it; another one starts from nothing.
+# A build folder belongs to one compiler; another one starts from nothing.
 configure: deps
-	@if [ "$$(cat $(BUILD)/compiler.txt 2>/dev/null)" != "$(CXX)" ]; then \
-	  CXX="$(CXX)" cmake --fresh -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release && echo "$(CXX)" > $(BUILD)/compiler.txt; \
+	@if [ ! -f $(BUILD)/cmake_install.cmake ] || \
+	    [ "$$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' $(BUILD)/CMakeCache.txt)" != "$$(command -v $(firstword $(CXX)))" ]; then \
+	  CXX="$(CXX)" cmake --fresh -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release; \
 	fi
 
 build: configure ## the program, build/siglip

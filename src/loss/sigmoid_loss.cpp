@@ -31,7 +31,8 @@
 // saves     du, dv, dlog_t, db, made in forward     cost  6 B²E operations with gradient, 2 B²E without; B² (exp, log1p)
 // memory    inputs, gradients, one tile for each thread, 3 doubles for each block of rows
 // numerics  softplus(x) = max(x, 0) + log1p(exp(-|x|)) and σ by the sign of x never overflow; the sums over pairs are double: B² terms of
-//           size 4.5e-5 each at the start would drown in a float sum
+//           size 4.5e-5 each at the start would drown in a float sum. exp and log1p are Eigen's, off by at most 4.4 and 1.8 units in the last place
+//           (measured by tests/accuracy_test.cpp)
 // source    Zhai et al. 2023, arXiv 2303.15343, algorithm 1 and section 3.3
 #include "siglip/loss.h"
 #include <cmath>

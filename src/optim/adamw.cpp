@@ -48,7 +48,7 @@ void cpu::sum_of_squares(double* sum, const Real* x, Dim N) {
 
 AdamW::AdamW(Parameters parameters, const AdamWOptions& options) : parameters_(std::move(parameters)), options_(options) {
   for (const Parameter& p : parameters_) {
-    p.value.require_grad();
+    p.value.require_grad().grad();  // its memory is taken now: a first step without it would leave the second one short
     m_.push_back(Tensor::full(p.value.shape(), 0, p.value.device()));
     v_.push_back(Tensor::full(p.value.shape(), 0, p.value.device()));
   }

@@ -1,0 +1,160 @@
+// The losses in float: golden values, the two reductions, labels, memory, threads.
+#include "loss_golden.h"
+#include <algorithm>
+#include <functional>
+#include "siglip/error.h"
+#include "siglip/rng.h"
+using namespace siglip;
+
+namespace {
+Tensor gaussian(const Shape& shape, std::uint64_t seed, double spread = 0.5) {
+  Tensor x(shape);
+  Rng random(seed);
+  for (Dim i = 0; i < x.size(); ++i) x.data()[i] = static_cast<Real>(spread * random.normal());
+  return x.require_grad();
+}
+
+// The snippet that circulates: -log_sigmoid(labels * (image @ text.T)).mean()
+double plain_snippet(const Tensor& image, const Tensor& text) {
+  const Dim B = image.dim(0), E = image.dim(1);
+  double sum = 0;
+  for (Dim i = 0; i < B; ++i)
+    for (Dim j = 0; j < B; ++j) {
+      double dot = 0;
+      for (Dim k = 0; k < E; ++k) dot += double(image.data()[i * E + k]) * double(text.data()[j * E + k]);
+      sum -= -std::log1p(std::exp(-(i == j ? dot : -dot)));
+    }
+  return sum / double(B * B);
+}
+
+// Forward and backward from nothing kept: the most that is held above the inputs, in bytes.
+template <class Loss>
+std::int64_t extra_bytes(Dim B, Dim E, bool gradients, const Loss& loss) {
+  Tensors parameters{gaussian({B, E}, 1), gaussian({B, E}, 2), number(2), number(-8)};
+  for (const Tensor& p : parameters) p.require_grad(gradients);
+  std::int64_t wanted = pool_stats().in_use;
+  if (gradients)
+    for (const Tensor& p : parameters) wanted += (p.size() * static_cast<Dim>(sizeof(Real)) + 63) / 64 * 64;
+  reset_pool_peak();
+  {
+    Tape tape;
+    const Tensor value = loss(parameters);
+    if (gradients) tape.backward(value);
+  }
+  return pool_stats().peak - wanted;
+}
+
+template <class Loss>
+std::vector<std::vector<Real>> value_and_gradients(int thread_count, const Loss& loss) {
+  const int before = threads();
+  set_threads(thread_count);
+  const Tensors x{gaussian({700, 11}, 1), gaussian({700, 11}, 2), number(2.3), number(-6)};
+  std::vector<std::vector<Real>> all;
+  {
+    Tape tape;
+    const Tensor value = loss(x);
+    all.push_back(value.to_vector());
+    tape.backward(value);
+  }
+  for (const Tensor& t : x) all.push_back(t.grad_to_vector());
+  set_threads(before);
+  return all;
+}
+
+const auto sigmoid = [](const Tensors& x) { return sigmoid_loss(x[0], x[1], x[2], x[3]); };
+const auto softmax_of_clip = [](const Tensors& x) { return softmax_loss(x[0], x[1], x[2]); };
+}  // namespace
+
+TEST_CASE("sigmoid loss in float: golden values, the loss at the start, two pairs by hand") {
+  check_golden(1e-5);
+  check_initial_loss(2e-6);
+  check_two_pairs(2e-6);
+}
+
+TEST_CASE("sigmoid loss: the bias that matches the share of positives") {
+  CHECK(auto_bias(8192) == doctest::Approx(-9.0108).epsilon(1e-5));
+  CHECK(auto_bias(32768) == doctest::Approx(-10.3972).epsilon(1e-5));
+  CHECK(1 / (1 + std::exp(-auto_bias(64))) == doctest::Approx(1.0 / 64));
+  CHECK_THROWS_WITH_AS(auto_bias(1), "auto_bias: a batch of at least 2, got 1", Error);
+  CHECK(initial_sigmoid_loss(8, -10, 2) == doctest::Approx(20.000363).epsilon(1e-6));
+}
+
+TEST_CASE("sigmoid loss: the plain snippet is log_t = 0, b = 0, mean") {
+  const Tensor u = gaussian({37, 5}, 3, 1), v = gaussian({37, 5}, 4, 1);
+  const double expected = plain_snippet(u, v);
+  CHECK(double(sigmoid_loss(u, v, number(0), number(0), {}, Reduction::mean).item()) == doctest::Approx(expected).epsilon(1e-6));
+  CHECK(double(sigmoid_loss(u, v, number(0), number(0)).item()) == doctest::Approx(37 * expected).epsilon(1e-6));
+}
+
+TEST_CASE("sigmoid loss: ids say which pairs match") {
+  const Tensor u = gaussian({4, 3}, 5, 1), v = gaussian({4, 3}, 6, 1), log_t = number(1), b = number(-1);
+  const auto loss = [&](const std::vector<std::int32_t>& images, const std::vector<std::int32_t>& texts) {
+    return double(sigmoid_loss(u, v, log_t, b, {Ids({4}, images), Ids({4}, texts)}).item());
+  };
+  const double diagonal = double(sigmoid_loss(u, v, log_t, b).item());
+  CHECK(loss({7, 8, 9, 3}, {7, 8, 9, 3}) == diagonal);
+  const auto logit = [&](Dim i, Dim j) {
+    double dot = 0;
+    for (Dim k = 0; k < 3; ++k) dot += double(u.data()[i * 3 + k]) * double(v.data()[j * 3 + k]);
+    return std::exp(1.0) * dot - 1;
+  };
+  // Captions 0 and 2 are one: two more matches, each of which trades softplus(l) for softplus(-l), that is, loses l.
+  CHECK(loss({5, 1, 5, 2}, {5, 1, 5, 2}) == doctest::Approx(diagonal - (logit(0, 2) + logit(2, 0)) / 4).epsilon(1e-5));
+  // No match at all.
+  CHECK(loss({1, 2, 3, 4}, {5, 6, 7, 8}) == doctest::Approx(diagonal + (logit(0, 0) + logit(1, 1) + logit(2, 2) + logit(3, 3)) / 4).epsilon(1e-5));
+  CHECK_THROWS_WITH_AS(sigmoid_loss(u, v, log_t, b, {Ids({4}, {1, 2, 3, 4}), {}}),
+                       "sigmoid_loss: ids of images and of texts, or neither, got only one", Error);
+  CHECK_THROWS_WITH_AS(sigmoid_loss(u, v, log_t, b, {Ids({3}, {1, 2, 3}), Ids({4}, {1, 2, 3, 4})}), "sigmoid_loss: ids of shape (4), got (3)", Error);
+}
+
+TEST_CASE("losses: an upstream gradient scales every gradient") {
+  for (const auto& loss : {std::function<Tensor(const Tensors&)>(sigmoid), std::function<Tensor(const Tensors&)>(softmax_of_clip)}) {
+    std::vector<std::vector<Real>> once, fourfold;
+    for (const Real factor : {Real(1), Real(4)}) {  // a power of two changes no bit of the mantissa
+      const Tensors x{gaussian({19, 4}, 1), gaussian({19, 4}, 2), number(1), number(-2)};
+      Tape tape;
+      tape.backward({loss(x)}, {Tensor::full({1}, factor)});
+      for (const Tensor& t : x) (factor == 1 ? once : fourfold).push_back(t.grad_to_vector());
+    }
+    for (std::size_t t = 0; t < once.size(); ++t)
+      for (std::size_t i = 0; i < once[t].size(); ++i) CHECK(fourfold[t][i] == 4 * once[t][i]);
+  }
+}
+
+TEST_CASE("losses: memory does not grow with the square of the batch") {
+  const int before = threads();
+  set_threads(2);
+  // Sigmoid: two tiles of 512 x 512 reals and the loss itself. A matrix of 8192 x 8192 would be 268 MB.
+  const std::int64_t tiles = 2 * 512 * 512 * static_cast<std::int64_t>(sizeof(Real)), small = 4096;
+  for (const Dim B : {Dim{4096}, Dim{8192}})
+    for (const bool gradients : {true, false}) {
+      const std::int64_t bytes = extra_bytes(B, 8, gradients, sigmoid);
+      INFO("B = ", B, ", gradients ", gradients, ": ", bytes, " bytes");
+      CHECK(bytes <= tiles + small);
+    }
+  // Softmax keeps the two log sums of each pair besides; the scalar parameter that it does not use has no gradient.
+  for (const Dim B : {Dim{4096}, Dim{8192}})
+    for (const bool gradients : {true, false}) {
+      const std::int64_t bytes = extra_bytes(B, 8, gradients, softmax_of_clip);
+      INFO("B = ", B, ", gradients ", gradients, ": ", bytes, " bytes");
+      CHECK(bytes <= tiles + 2 * B * static_cast<std::int64_t>(sizeof(Real)) + small);
+    }
+  set_threads(before);
+  trim_pool();
+}
+
+TEST_CASE("losses: the same bits for any number of threads") {
+  const auto sigmoid_one = value_and_gradients(1, sigmoid), softmax_one = value_and_gradients(1, softmax_of_clip);
+  for (const int count : {2, 3, 5}) {
+    CHECK(value_and_gradients(count, sigmoid) == sigmoid_one);
+    CHECK(value_and_gradients(count, softmax_of_clip) == softmax_one);
+  }
+}
+
+TEST_CASE("softmax loss: a batch that chooses right is cheap, one that cannot tell pays ln B") {
+  const Tensor u = Tensor::full({8, 4}, Real(0.5)), v = Tensor::full({8, 4}, Real(0.5));
+  CHECK(double(softmax_loss(u, v, number(3)).item()) == doctest::Approx(std::log(8.0)).epsilon(1e-6));
+  Tensor eye = Tensor::full({4, 4}, 0);
+  for (Dim i = 0; i < 4; ++i) eye.data()[5 * i] = 1;
+  CHECK(double(softmax_loss(eye, eye, number(std::log(10.0))).item()) == doctest::Approx(std::log(1 + 3 * std::exp(-10.0))).epsilon(1e-3));
+}

@@ -36,7 +36,9 @@ void run(CLI::App& program, int argc, char** argv) {
   program.require_subcommand(1);
   program.set_version_flag("--version", version, "version, compiler, instruction set, threads, CUDA backend");
   program.get_formatter()->column_width(34);
-  for (const auto add : {add_train, add_data, add_gradcheck}) add(program);
+  for (const auto add :
+       {add_train, add_data, add_eval, add_classify, add_embed, add_tokenize, add_inspect, add_ops, add_gradcheck, add_bench, add_report})
+    add(program);
   check_words(program, {argv + 1, argv + argc});
   program.parse(argc, argv);
 }
@@ -44,7 +46,7 @@ void run(CLI::App& program, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   hold_standard_streams();
-  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe fails instead, and is reported
+  for (int fatal : {SIGPIPE, SIGXFSZ}) std::signal(fatal, SIG_IGN);  // a closed pipe, a file beyond its limit: writing fails instead, and is reported
   CLI::App program("siglip - train and use SigLIP models", "siglip");
   program.footer("\nsiglip VERB --help says more. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
   try {

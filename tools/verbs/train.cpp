@@ -1,7 +1,9 @@
 // train.cpp — siglip train.
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <memory>
+#include "evaluations.h"
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
@@ -86,9 +88,8 @@ void listen_for_ctrl_c() {
 
 // A picture of val with its caption among three others. Captions with a comma would be cut into several labels.
 std::string classify_command(const std::string& run) {
-  TrainConfig config;
-  read_json(config, read_file(run + "/train.json"), run + "/train.json");
-  const DataSet data = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
+  const TrainConfig config = settings_of_run(run);
+  const DataSet data = read_data(config.data, data_options(config));
   const Split& split = data.find("val") ? *data.find("val") : data.splits.back();
   std::string image;
   std::vector<std::string> labels;
@@ -104,22 +105,13 @@ std::string classify_command(const std::string& run) {
   return "siglip classify " + shell_quoted(run) + " --labels " + shell_quoted(list) + " " + shell_quoted(image);
 }
 
-void print_evaluations(const std::vector<Evaluation>& evaluations) {
-  std::vector<std::vector<std::string>> rows{
-      {"split", "queries", "captions", "image to text R@1", "R@5", "R@10", "text to image R@1", "R@5", "R@10", "accuracy"}};
-  for (const Evaluation& e : evaluations)
-    rows.push_back({e.split, std::to_string(e.pairs), std::to_string(e.candidates), fixed(e.image_to_text.r1, 3), fixed(e.image_to_text.r5, 3),
-                    fixed(e.image_to_text.r10, 3), fixed(e.text_to_image.r1, 3), fixed(e.text_to_image.r5, 3), fixed(e.text_to_image.r10, 3),
-                    e.accuracy < 0 ? "-" : fixed(e.accuracy, 3)});
-  print_table(std::cerr, rows);
-}
-
 void train_verb(const Settings& s) {
   listen_for_ctrl_c();
   const TrainResult result = s.resume.empty() ? train(configured(s), std::cerr) : resumed(s);
   if (result.interrupted) return;
   std::cerr << "done: " << result.steps << " steps in " << fixed(result.seconds, 1) << " s; the best checkpoint's evaluation:\n";
-  print_evaluations(result.evaluations);
+  print_evaluations(std::cerr, result.evaluations);
+  report(result.run, std::cerr);
   const std::string command = classify_command(result.run);
   if (!command.empty()) std::cerr << "try next: " << command << '\n';
   if (s.json) std::cout << read_file(result.run + "/summary.json");

@@ -1,0 +1,99 @@
+// classify.cpp — siglip classify: which of these labels fits each picture?
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include "evaluations.h"
+#include "io/json.h"
+#include "siglip/error.h"
+#include "siglip/train.h"
+#include "verbs.h"
+
+namespace siglip::tools {
+namespace {
+struct Settings {
+  std::string run, labels, labels_file, text_template = "{}";
+  std::vector<std::string> images;
+  std::int64_t top = 0;
+  bool json = false;
+};
+
+std::vector<std::string> labels_of(const Settings& s) {
+  if (s.labels.empty() == s.labels_file.empty())
+    throw WrongUse("--labels: either --labels or --labels-file is expected, got " + std::string(s.labels.empty() ? "neither" : "both"));
+  const std::vector<std::string> labels = s.labels.empty() ? read_texts(s.labels_file) : split_list(s.labels);
+  if (labels.empty()) throw WrongUse("--labels: at least one label is expected, got \"" + s.labels + "\"");
+  return labels;
+}
+
+std::vector<std::string> captions_of(const std::vector<std::string>& labels, const std::string& text_template) {
+  const std::size_t at = text_template.find("{}");
+  if (at == std::string::npos) throw WrongUse("--template: a text with {} for the label is expected, got \"" + text_template + "\"");
+  std::vector<std::string> captions;
+  for (const std::string& label : labels) captions.push_back(std::string(text_template).replace(at, 2, label));
+  return captions;
+}
+
+struct Answer {
+  std::string label;
+  double probability, cosine, logit;
+};
+
+// The best labels of one picture: p = σ(t cosine + b). Each label is judged alone, so the probabilities need not sum to 1.
+std::vector<Answer> answers(const Real* image, const Tensor& texts, const std::vector<std::string>& labels, const Siglip& model, Dim top) {
+  const double t = std::exp(double(model.log_t.item())), b = double(model.b.item());
+  std::vector<Answer> best;
+  for (const Match& match : best_matches(image, texts, top)) {
+    const double logit = t * match.cosine + b;
+    best.push_back({labels[static_cast<std::size_t>(match.candidate)], 1 / (1 + std::exp(-logit)), match.cosine, logit});
+  }
+  return best;
+}
+
+std::string probability_text(double p) { return p >= 1e-3 ? fixed(p, 4) : scientific(p); }
+
+void classify_verb(const Settings& s) {
+  const std::vector<std::string> labels = labels_of(s), captions = captions_of(labels, s.text_template);
+  const Pretrained model = Pretrained::load(s.run);
+  if (settings_of_run(s.run).loss == "softmax")
+    std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
+  const Tensor texts = model.embed(captions);
+  const Dim count = std::ssize(labels), top = s.top ? std::min(s.top, count) : count;
+  Json json = Json::array();
+  std::vector<std::vector<std::string>> rows{{"image", "rank", "label", "probability", "cosine", "logit"}};
+  for (const std::string& path : s.images) {
+    const Tensor image = model.embed(std::vector<Image>{read_image(path)});
+    Json results = Json::array();
+    int rank = 0;
+    for (const Answer& a : answers(image.data(), texts, labels, model.model, top)) {
+      ++rank;
+      rows.push_back({path, std::to_string(rank), a.label, probability_text(a.probability), fixed(a.cosine, 4), fixed(a.logit, 2)});
+      results.push_back({{"rank", rank}, {"label", a.label}, {"probability", a.probability}, {"cosine", a.cosine}, {"logit", a.logit}});
+    }
+    json.push_back({{"image", path}, {"results", results}});
+  }
+  if (s.json)
+    std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  else
+    print_table(std::cout, rows);
+}
+}  // namespace
+
+void add_classify(CLI::App& program) {
+  CLI::App& verb =
+      add_verb(program, "classify",
+               "Rank labels for each picture. The probability is the sigmoid of t * cosine + b: each label is judged alone, so they need not\n"
+               "sum to 1.",
+               "siglip classify run --labels \"a small red circle, a large blue star\" shapes/val/00000.png",
+               "[image, results [rank, label, probability, cosine, logit]]");
+  const auto s = std::make_shared<Settings>();
+  verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
+  verb.add_option("IMAGE", s->images, "pictures, JPEG or PNG")->required();
+  text_flag(verb, "--labels", s->labels, "labels, separated by commas");
+  text_flag(verb, "--labels-file", s->labels_file, "a file of labels: one a line, or a JSON array (.json)");
+  text_flag(verb, "--template", s->text_template, "the caption of a label, {} is the label");
+  whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all");
+  json_flag(verb, s->json);
+  threads_flag(verb);
+  verb.callback([s] { classify_verb(*s); });
+}
+}  // namespace siglip::tools

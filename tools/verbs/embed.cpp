@@ -1,0 +1,98 @@
+// embed.cpp — siglip embed: pictures and texts as rows of an .npy file.
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include "siglip/error.h"
+#include "siglip/train.h"
+#include "verbs.h"
+
+namespace siglip::tools {
+namespace {
+namespace fs = std::filesystem;
+
+struct Settings {
+  std::string run, texts, out;
+  std::vector<std::string> images;
+};
+
+// Folders stand for the pictures below them.
+std::vector<std::string> sorted_pictures(const std::vector<std::string>& paths) {
+  std::vector<std::string> pictures;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      pictures.push_back(path);
+      continue;
+    }
+    const std::size_t before = pictures.size();
+    for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
+      std::string extension = entry->path().extension().string();
+      std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") pictures.push_back(entry->path().string());
+    }
+    require(!error, path, "a folder that can be read is expected, got: ", error.message());
+    require(pictures.size() > before, path, "a folder with .png, .jpg or .jpeg files is expected, got none");
+  }
+  std::sort(pictures.begin(), pictures.end());
+  return pictures;
+}
+
+// X.txt says what each row of X.npy is.
+std::string list_path(const Settings& s) {
+  if (!s.out.ends_with(".npy") || s.out.size() == 4) throw WrongUse("--out: a name that ends in .npy is expected, got \"" + s.out + "\"");
+  const std::string list = s.out.substr(0, s.out.size() - 4) + ".txt";
+  std::error_code none;
+  for (const std::string& written : {s.out, list})
+    if (!s.texts.empty() && (written == s.texts || fs::equivalent(written, s.texts, none)))
+      throw WrongUse("--out: a file that is not also read is expected, got " + written + ", which --texts names");
+  return list;
+}
+
+void copy_rows(const Tensor& to, Dim row, const Tensor& from) { std::copy(from.data(), from.data() + from.size(), to.data() + row * to.columns()); }
+
+void embed_verb(const Settings& s) {
+  if (s.images.empty() && s.texts.empty()) throw WrongUse("--images: pictures or --texts are expected, got neither");
+  const std::string list = list_path(s);
+  const std::vector<std::string> pictures = sorted_pictures(s.images);
+  const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
+  const Pretrained model = Pretrained::load(s.run);
+  const Dim images = std::ssize(pictures);
+  const Tensor rows({images + std::ssize(texts), model.model.config.projection});
+
+  // Pictures are decoded a batch at a time: a folder may hold more of them than memory does.
+  constexpr Dim batch = 64;
+  for (Dim begin = 0; begin < images; begin += batch) {
+    std::vector<Image> decoded;
+    for (Dim i = begin; i < std::min(begin + batch, images); ++i) decoded.push_back(read_image(pictures[static_cast<std::size_t>(i)]));
+    copy_rows(rows, begin, model.embed(decoded));
+  }
+  if (!texts.empty()) copy_rows(rows, images, model.embed(texts));
+
+  std::string items;
+  for (const std::vector<std::string>& part : {pictures, texts})
+    for (std::string item : part) {
+      std::replace(item.begin(), item.end(), '\n', ' ');
+      items += item + "\n";
+    }
+  write_npy(s.out, rows);
+  write_file(list, items);
+  std::cerr << s.out << ": " << rows.rows() << " rows of " << rows.columns() << ", named in " << list << '\n';
+}
+}  // namespace
+
+void add_embed(CLI::App& program) {
+  CLI::App& verb =
+      add_verb(program, "embed",
+               "Embed pictures and texts as unit rows of a NumPy file. Pictures come first, sorted by path, then texts in the order of their\n"
+               "file. X.txt beside X.npy says what each row is.",
+               "siglip embed run --images shapes/val --texts shapes/val/metadata.jsonl --out val.npy");
+  const auto s = std::make_shared<Settings>();
+  verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
+  verb.add_option("--images", s->images, "pictures, or folders of them")->type_name("PATH");
+  text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)");
+  text_flag(verb, "--out", s->out, "the .npy file to write")->required();
+  threads_flag(verb);
+  verb.callback([s] { embed_verb(*s); });
+}
+}  // namespace siglip::tools

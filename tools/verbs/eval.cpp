@@ -1,0 +1,119 @@
+// eval.cpp — siglip eval: do the matching pairs of a data set find each other?
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include "evaluations.h"
+#include "siglip/error.h"
+#include "train/fields.h"
+#include "train/run_folder.h"
+#include "verbs.h"
+
+namespace siglip::tools {
+void print_evaluations(std::ostream& out, const std::vector<Evaluation>& evaluations) {
+  std::vector<std::vector<std::string>> rows{
+      {"split", "queries", "captions", "image to text R@1", "R@5", "R@10", "text to image R@1", "R@5", "R@10", "accuracy"}};
+  for (const Evaluation& e : evaluations) {
+    std::vector<std::string> row{e.split, std::to_string(e.pairs), std::to_string(e.candidates)};
+    for (const Recall& r : {e.image_to_text, e.text_to_image})
+      for (double value : {r.r1, r.r5, r.r10}) row.push_back(fixed(value, 3));
+    row.push_back(e.accuracy < 0 ? "-" : fixed(e.accuracy, 3));
+    rows.push_back(row);
+  }
+  print_table(out, rows);
+}
+
+TrainConfig settings_of_run(const std::string& path) {
+  TrainConfig config;
+  std::error_code none;
+  const std::string file = path + "/train.json";
+  if (std::filesystem::exists(file, none)) read_json(config, read_file(file), file);
+  return config;
+}
+
+DataOptions data_options(const TrainConfig& c) { return {c.image_column, c.text_column, c.text_template, c.val_fraction}; }
+
+namespace {
+struct Settings {
+  std::string run, data, split, candidates, image_column, text_column, text_template;
+  bool strict = false, json = false;
+};
+
+// How the run read its data, unless flags say otherwise.
+TrainConfig configured(const Settings& s) {
+  TrainConfig config = settings_of_run(s.run);
+  const auto override = [](std::string& setting, const std::string& given) { setting = given.empty() ? setting : given; };
+  override(config.data, s.data);
+  override(config.candidates, s.candidates);
+  override(config.image_column, s.image_column);
+  override(config.text_column, s.text_column);
+  override(config.text_template, s.text_template);
+  if (config.data.empty()) throw WrongUse("--data: a folder or table of pictures and texts is expected, got nothing");
+  return config;
+}
+
+Ids class_tokens(const DataSet& data, const Tokenizer& tokenizer) {
+  if (data.classes.empty()) return {};
+  std::vector<std::string> texts;
+  for (const std::string& name : data.classes) {
+    std::string text = data.text_template;
+    if (const std::size_t at = text.find("{}"); at != std::string::npos) text.replace(at, 2, name);
+    texts.push_back(text);
+  }
+  return tokenizer.encode(texts);
+}
+
+Candidates parse_candidates(const std::string& text) {
+  try {
+    return Candidates::parse(text);
+  } catch (const Error& e) {
+    throw WrongUse(e.what());
+  }
+}
+
+void eval_verb(const Settings& s) {
+  const auto start = std::chrono::steady_clock::now();
+  const TrainConfig config = configured(s);
+  const Candidates candidates = parse_candidates(config.candidates);
+  const Pretrained model = Pretrained::load(s.run);
+  const DataSet data = read_data(config.data, data_options(config));
+  if (!s.split.empty()) data.split(s.split);  // says which there are
+
+  std::vector<NamedSamples> wanted, others;
+  for (const Split& split : data.splits) {
+    const bool is_wanted = s.split.empty() || split.name == s.split;
+    if (!is_wanted && candidates.kind != Candidates::all) continue;
+    const auto samples = std::make_shared<const Samples>(split, *model.tokenizer, model.model.config.image_size, model.filter(), s.strict);
+    for (const std::string& problem : samples->problems()) std::cerr << "skipped: " << problem << '\n';
+    (is_wanted ? wanted : others).push_back({split.name, samples});
+  }
+  const std::vector<Evaluation> evaluations = evaluate(model.model, wanted, others, candidates, class_tokens(data, *model.tokenizer));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  if (s.json)
+    std::cout << evaluations_json(evaluations, 0, seconds.count(), peak_memory());
+  else
+    print_evaluations(std::cout, evaluations);
+}
+}  // namespace
+
+void add_eval(CLI::App& program) {
+  CLI::App& verb = add_verb(program, "eval",
+                            "Retrieval in both directions on each split of a data set, and zero-shot accuracy where there are classes.\n"
+                            "R@k: the share of queries whose match is among the first k candidates.",
+                            "siglip eval run --data shapes --split val",
+                            "split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
+                            "  splits [the same for each split], seconds, peak_memory_bytes. The headline is the first split that is not train.");
+  const auto s = std::make_shared<Settings>();
+  verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
+  text_flag(verb, "--data", s->data, "folder or table of pictures and texts; default: what the run was trained on");
+  text_flag(verb, "--split", s->split, "only this split; default: all");
+  text_flag(verb, "--candidates", s->candidates, "retrieval among: split, all (every split), or groups of N pairs; default: as in training");
+  text_flag(verb, "--image-column", s->image_column, "column of a table that names the picture; default: as in training");
+  text_flag(verb, "--text-column", s->text_column, "column of a table that holds the caption; default: as in training");
+  text_flag(verb, "--text-template", s->text_template, "caption of a class folder, {} is its name; default: as in training");
+  verb.add_flag("--strict", s->strict, "a picture that cannot be read is an error");
+  json_flag(verb, s->json);
+  threads_flag(verb);
+  verb.callback([s] { eval_verb(*s); });
+}
+}  // namespace siglip::tools

@@ -2,8 +2,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
+#include <memory>
 #include <new>
+#include <sstream>
 #include <thread>
 #include "siglip/error.h"
 #include "siglip/tensor.h"
@@ -26,15 +29,38 @@ void hold_standard_streams() {
     if (fcntl(fd, F_GETFD) == -1) open("/dev/null", O_RDONLY);
 }
 
-// OMP_NUM_THREADS may ask for more threads than the system can start.
-void limit_threads() {
-  const int most = 4 * static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  if (threads() > most) set_threads(most);
+// The OpenMP runtime may abort on a number of threads that is none (libomp 14 does), so it does not get to see one.
+void check_thread_environment() {
+  const char* wanted = std::getenv("OMP_NUM_THREADS");
+  if (!wanted) return;
+  bool valid = *wanted != '\0';
+  for (const std::string& part : split_list(wanted))
+    valid = valid && part.find_first_not_of("0123456789") == std::string::npos && part.size() <= 9 && std::stol(part) > 0;
+  if (valid) return;
+  std::cerr << "OMP_NUM_THREADS: a whole number from 1 is expected, got \"" << wanted << "\"; all processors are used\n";
+  unsetenv("OMP_NUM_THREADS");
 }
+
+// More threads than the system can start would end the program.
+void limit_threads() {
+  const int processors = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (threads() > 4 * processors) set_threads(processors);
+}
+
+// The list of verbs shows the first sentence of each.
+struct Formatter : CLI::Formatter {
+  std::string make_subcommand(const CLI::App* verb) const override {
+    const std::string text = verb->get_description();
+    std::ostringstream out;
+    CLI::detail::format_help(out, verb->get_name(), text.substr(0, text.find_first_of(".:\n")), get_column_width());
+    return out.str();
+  }
+};
 
 void run(CLI::App& program, int argc, char** argv) {
   program.require_subcommand(1);
   program.set_version_flag("--version", version, "version, compiler, instruction set, threads, CUDA backend");
+  program.formatter(std::make_shared<Formatter>());
   program.get_formatter()->column_width(34);
   for (const auto add :
        {add_train, add_data, add_eval, add_classify, add_embed, add_tokenize, add_inspect, add_ops, add_gradcheck, add_bench, add_report})
@@ -50,6 +76,7 @@ int main(int argc, char** argv) {
   CLI::App program("siglip - train and use SigLIP models", "siglip");
   program.footer("\nsiglip VERB --help says more. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
   try {
+    check_thread_environment();
     limit_threads();
     run(program, argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version

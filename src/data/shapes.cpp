@@ -8,9 +8,9 @@
 #include <fstream>
 #include <numbers>
 #include <set>
-#include <unistd.h>
 #include "core/parallel.h"
 #include "io/json.h"
+#include "siglip/checkpoint.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
 #include "siglip/rng.h"
@@ -113,9 +113,10 @@ std::vector<Scene> val_scenes(Dim count, std::uint64_t seed) {
   return scenes;
 }
 
+// Every combination once, and those that are asked for five times, each drawn anew.
 std::vector<Scene> single_scenes() {
   std::vector<Scene> scenes;
-  for (Dim i = 0; i < combinations; ++i) scenes.push_back({i});
+  for (Dim i = 0; i < combinations; ++i) scenes.insert(scenes.end(), is_held_out(i) ? 5 : 1, {i});
   return scenes;
 }
 
@@ -252,24 +253,13 @@ void write_split(const std::string& folder, const std::vector<Scene>& scenes, co
 void make_shapes(const std::string& dir, const ShapesOptions& options) {
   require(options.size >= 16 && options.size <= 1024, "shapes", "a size of 16 to 1024 pixels is expected, got ", options.size);
   require(options.scenes >= 1 && options.scenes <= 1000000, "shapes", "1 to 1000000 scenes are expected, got ", options.scenes);
-  std::string target = dir;
-  while (target.size() > 1 && target.back() == '/') target.pop_back();
-  // The data set appears at once or not at all: it is made in a folder beside and renamed.
-  const std::string temporary = target + ".tmp" + std::to_string(getpid());
-  try {
-    require(!fs::exists(target) || (fs::is_directory(target) && fs::is_empty(target)), dir,
-            "a new or empty folder is expected, got one that is in use");
-    fs::create_directories(temporary);
-    write_split(temporary + "/train", train_scenes(options.scenes, options.seed), options, 1);
-    write_split(temporary + "/val", val_scenes(256, options.seed), options, 2);
-    write_split(temporary + "/single", single_scenes(), options, 3);
-    fs::rename(temporary, target);
-  } catch (const std::exception& error) {
-    std::error_code ignored;
-    fs::remove_all(temporary, ignored);
-    if (const auto* problem = dynamic_cast<const fs::filesystem_error*>(&error))
-      fail(dir, "a folder that can be made is expected, got: ", problem->code().message());
-    throw;
-  }
+  std::error_code ignored;
+  require(!fs::exists(dir, ignored) || (fs::is_directory(dir, ignored) && fs::is_empty(dir, ignored)), dir,
+          "a new or empty folder is expected, got one that is in use");
+  FolderWriter folder(dir);
+  write_split(folder.path() + "/train", train_scenes(options.scenes, options.seed), options, 1);
+  write_split(folder.path() + "/val", val_scenes(256, options.seed), options, 2);
+  write_split(folder.path() + "/single", single_scenes(), options, 3);
+  folder.commit();
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -85,6 +85,12 @@ void search(Tally& tally, const Embedded& split, Dim begin, Dim end, Dim most, c
   tally.pictures = std::max(tally.pictures, static_cast<Dim>(pictures.ids.size()));
 }
 
+bool has_distractors(const Samples& samples) {
+  for (Dim i = 0; i < samples.size(); ++i)
+    if (samples.pair(i).distractor) return true;
+  return false;
+}
+
 double zero_shot_accuracy(const Embedded& split, const Tensor& classes) {
   Dim right = 0, labelled = 0;
   for (Dim i = 0; i < split.samples->size(); ++i) {
@@ -128,8 +134,10 @@ std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSam
     if (candidates.kind == Candidates::all) {
       search(tally, split, 0, N, most, all_pictures, all_captions);
     } else {
-      // Whole groups only, so that every query has as many candidates; a split smaller than one group is one group.
-      const Dim group = candidates.kind == Candidates::groups ? std::min(candidates.group, N) : N;
+      // Whole groups only, so that every query has as many candidates. A split smaller than one group is one group, and so is a split
+      // with distractors: they are its candidates.
+      const bool whole = candidates.kind != Candidates::groups || has_distractors(*split.samples);
+      const Dim group = whole ? N : std::min(candidates.group, N);
       for (Dim begin = 0; begin + group <= N; begin += group) {
         Rows pictures, captions;
         std::vector<bool> seen = nothing_seen;

@@ -1,4 +1,5 @@
 // gradcheck.cpp — siglip gradcheck: every handwritten gradient against differences, in double. The one page of the tools compiled in double.
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include "io/json.h"
@@ -9,8 +10,9 @@
 
 namespace siglip::tools {
 namespace {
-constexpr double difference_tolerance = 1e-9;  // measured: 6e-11 at worst
+constexpr double difference_tolerance = 1e-9;  // measured: 6.9e-10 at worst
 constexpr double reference_tolerance = 1e-12;
+constexpr double rounding = 1e-15;  // absolute: a gradient that is zero by construction is a few roundings of numbers near 1
 constexpr std::uint64_t seed = 1;
 
 struct Settings {
@@ -24,7 +26,9 @@ struct CaseResult {
   bool has_reference = false;
   std::vector<std::string> breaches;  // of hygiene
   // Not "greater": NaN fails.
-  bool passed() const { return difference.error <= difference_tolerance && reference.error <= reference_tolerance && breaches.empty(); }
+  bool difference_holds() const { return difference.error <= difference_tolerance; }
+  bool reference_holds() const { return reference.error <= reference_tolerance || std::abs(reference.a - reference.b) <= rounding; }
+  bool passed() const { return difference_holds() && reference_holds() && breaches.empty(); }
 };
 
 std::vector<OpRow> wanted_rows(const std::string& op) {
@@ -72,9 +76,8 @@ void gradcheck_verb(const Settings& s) {
     if (!(r.difference.error <= worst)) worst = r.difference.error;
     failed += !r.passed();
     cases.push_back(json_of(r));
-    if (!(r.difference.error <= difference_tolerance)) std::cerr << r.op << ", " << r.about << ": " << to_string(r.difference) << '\n';
-    if (!(r.reference.error <= reference_tolerance))
-      std::cerr << r.op << ", " << r.about << ", against its reference: " << to_string(r.reference) << '\n';
+    if (!r.difference_holds()) std::cerr << r.op << ", " << r.about << ": " << to_string(r.difference) << '\n';
+    if (!r.reference_holds()) std::cerr << r.op << ", " << r.about << ", against its reference: " << to_string(r.reference) << '\n';
     for (const std::string& breach : r.breaches) std::cerr << breach << '\n';
   }
   const Dim count = std::ssize(results);

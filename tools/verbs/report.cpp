@@ -6,8 +6,10 @@
 
 namespace siglip::tools {
 void add_report(CLI::App& program) {
-  CLI::App& verb = add_verb(program, "report", "Write RUN/report.html from what the run folder holds and its data set. train does so at its end.",
-                            "siglip report run");
+  CLI::App& verb =
+      add_verb(program, "report",
+               "Write the report of a run again: RUN/report.html, from what the run folder holds and its data set. train does so at its end.",
+               "siglip report run");
   const auto run = std::make_shared<std::string>();
   verb.add_option("RUN", *run, "a run folder")->required();
   threads_flag(verb);

@@ -1,0 +1,288 @@
+// The program as its users meet it: every example of every --help is run, every kind of wrong use is answered.
+#ifdef SIGLIP_PROGRAM_FOLDER
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <fstream>
+#include <iterator>
+#include "io/json.h"
+#include "siglip/train.h"
+#include "temporary_folder.h"
+using namespace siglip;
+
+namespace {
+struct Outcome {
+  int exit_code;
+  std::string out, err;
+};
+
+std::string contents(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// A folder where shell commands run and siglip is the program of this build.
+struct Shell {
+  TemporaryFolder folder;
+  Outcome operator()(const std::string& command) const {
+    const std::string line = "cd " + folder.path + " && PATH=" SIGLIP_PROGRAM_FOLDER ":$PATH && { " + command + "\n} >.out 2>.err </dev/null";
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), contents(folder / ".out"), contents(folder / ".err")};
+  }
+  Json json(const std::string& command) const {
+    const Outcome run = (*this)(command);
+    INFO(command, ": ", run.err);
+    CHECK(run.exit_code == 0);
+    return parse_json(run.out, command);
+  }
+  // Exit code and the one line that says why.
+  std::string refusal(const std::string& command) const {
+    const Outcome run = (*this)(command);
+    CHECK(run.out == "");
+    return std::to_string(run.exit_code) + " " + run.err.substr(0, run.err.find('\n'));
+  }
+};
+
+const std::vector<std::string> verbs{"data shapes", "train", "eval",      "classify",   "embed",      "tokenize",
+                                     "inspect",     "ops",   "gradcheck", "bench loss", "bench step", "report"};
+
+std::string example_of(const Shell& shell, const std::string& verb) {
+  const Outcome help = shell("siglip " + verb + " --help");
+  CHECK(help.exit_code == 0);
+  const std::size_t begin = help.out.find("Example:\n  ") + 11;
+  return help.out.substr(begin, help.out.find('\n', begin) - begin);
+}
+
+// A data set and a run, made once by the examples of data shapes and train.
+const Shell& trained() {
+  static const Shell shell;
+  static const bool made = [] {
+    for (const char* verb : {"data shapes", "train"}) {
+      const std::string example = example_of(shell, verb);
+      const Outcome run = shell(example);
+      INFO(example, ": ", run.err);
+      REQUIRE(run.exit_code == 0);
+    }
+    return true;
+  }();
+  CHECK(made);
+  return shell;
+}
+
+void check_keys(const Json& json, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    INFO(key);
+    CHECK(json.contains(key));
+  }
+}
+}  // namespace
+
+TEST_CASE("cli: the example of each --help works as typed") {
+  const Shell& shell = trained();
+  for (const std::string& verb : verbs) {
+    const std::string example = example_of(shell, verb);
+    CHECK(example.starts_with("siglip " + verb));
+    if (verb == "data shapes" || verb == "train") continue;  // trained() ran them
+    const Outcome run = shell(example);
+    INFO(example, ": ", run.err);
+    CHECK(run.exit_code == 0);
+  }
+  CHECK(example_of(shell, "data emoji").starts_with("siglip data emoji "));
+  CHECK(example_of(shell, "bench").starts_with("siglip bench "));
+}
+
+TEST_CASE("cli: train says what came of it and what to try next") {
+  const Shell& shell = trained();
+  check_keys(parse_json(contents(shell.folder / "run/summary.json"), "summary.json"),
+             {"split", "pairs", "candidates", "image_to_text", "text_to_image", "splits", "seconds", "steps", "peak_memory_bytes"});
+  CHECK(contains(contents(shell.folder / "run/report.html"), "<html"));
+
+  const Outcome run = shell("siglip train --data shapes --model nano --steps 2 --batch-size 16 --out short --json");
+  CHECK(run.exit_code == 0);
+  CHECK(parse_json(run.out, "stdout")["steps"] == 2);
+  CHECK(contains(run.err, "short/report.html"));
+  const std::size_t next = run.err.find("try next: ") + 10;
+  const Outcome tried = shell(run.err.substr(next, run.err.find('\n', next) - next));
+  INFO(tried.err);
+  CHECK(tried.exit_code == 0);
+  CHECK(contains(tried.out, "probability"));
+}
+
+TEST_CASE("cli: defaults, then --config, then --set, then flags") {
+  const Shell& shell = trained();
+  std::ofstream(shell.folder / "some.json") << R"({"lr": 0.5, "wd": 0.5, "beta1": 0.5, "steps": 1, "batch_size": 8, "model": "nano"})";
+  REQUIRE(
+      shell("LC_ALL=de_DE.UTF-8 siglip train --config some.json --set wd=0.25 --set beta1=0.25 --beta1 .125 --data shapes --out order").exit_code ==
+      0);
+  const Json json = parse_json(contents(shell.folder / "order/train.json"), "train.json");
+  CHECK(json["beta2"] == 0.95);
+  CHECK(json["lr"] == 0.5);
+  CHECK(json["wd"] == 0.25);
+  CHECK(json["beta1"] == 0.125);
+  std::ofstream(shell.folder / "wrong.json") << R"({"lrr": 1})";
+  CHECK(shell.refusal("siglip train --config wrong.json") == "1 siglip: wrong.json: unknown setting \"lrr\"; the nearest is \"lr\"");
+}
+
+TEST_CASE("cli: Ctrl-C saves, --resume goes on, a run belongs to one process") {
+  const Shell& shell = trained();
+  const Outcome stopped = shell(
+      "siglip train --data shapes --model nano --steps 40 --batch-size 256 --eval-every 100 --out broken & pid=$!\n"
+      "while ! [ -s broken/log.jsonl ]; do sleep 0.02; done; kill -INT $pid; wait $pid");
+  INFO(stopped.err);
+  CHECK(stopped.exit_code == 0);
+  CHECK(contains(stopped.err, "siglip train --resume broken"));
+  CHECK(shell.refusal("flock broken/.lock siglip train --resume broken") ==
+        "1 siglip: broken: a run that nobody else is training is expected, got one locked by another process");
+  CHECK(contains(shell.refusal("siglip train --resume broken --lr 1"), "1 siglip: --resume: a run keeps lr"));
+  CHECK(contains(shell.refusal("siglip train --resume broken --config some.json"),
+                 "2 siglip: --config: a run that is resumed keeps its configuration"));
+  const Outcome resumed = shell("siglip train --resume broken --threads 1");
+  INFO(resumed.err);
+  CHECK(resumed.exit_code == 0);
+  CHECK(contains(resumed.err, "continues after step"));
+  CHECK(contains(resumed.err, "done: 40 steps"));
+}
+
+TEST_CASE("cli: the keys of --json are a contract") {
+  const Shell& shell = trained();
+  check_keys(shell.json("siglip eval run --json --split val --candidates 64"),
+             {"split", "pairs", "candidates", "image_to_text", "text_to_image", "splits", "seconds", "peak_memory_bytes"});
+  CHECK(shell.json("siglip eval run --json --candidates all --data shapes --split single")["candidates"] > 96);
+
+  const Json classified = shell.json(
+      "siglip classify run --labels 'a cat, a dog,a cow' --template 'a photo of {}' --top 2 --json shapes/val/00000.png shapes/val/00001.png");
+  REQUIRE(classified.size() == 2);
+  REQUIRE(classified[0]["results"].size() == 2);
+  check_keys(classified[0]["results"][0], {"rank", "label", "probability", "cosine", "logit"});
+
+  std::ofstream(shell.folder / "texts.json") << R"(["A small red circle", "a large blue star"])";
+  const Json tokens = shell.json("siglip tokenize run --texts texts.json --json");
+  CHECK(tokens["pieces"][0] == Json{"a", "small", "red", "circle"});
+  CHECK(tokens["ids"][1].size() == 16);
+
+  const Json inspected = shell.json("siglip inspect run --json");
+  check_keys(inspected, {"parameters", "t", "b", "tensors"});
+  CHECK(inspected["parameters"] == shell.json("siglip inspect run/best/model.safetensors --json")["parameters"]);
+  CHECK(contains(shell("siglip inspect run").out, ": a cosine of 0.1 more adds "));
+  CHECK(contains(shell("siglip inspect run").out, ": two unrelated items (cosine 0) are matched with p = "));
+
+  check_keys(shell.json("siglip ops --json")[0], {"op", "shapes", "cost", "saved_bytes"});
+  const Json checked = shell.json("siglip gradcheck --op gelu --json --threads 2");
+  check_keys(checked, {"cases", "failed", "worst_relative_error", "results"});
+  CHECK(checked["failed"] == 0);
+
+  const std::vector<std::string> loss_keys{"batch",         "dim",   "threads",     "seconds",          "gflops",
+                                           "matmul_gflops", "ratio", "extra_bytes", "peak_memory_bytes"};
+  check_keys(shell.json("siglip bench loss --batch 64 --dim 8 --repeat 1 --json"), loss_keys);
+  check_keys(shell.json("siglip bench loss --batch 64,65 --dim 8 --repeat 1 --json")["results"][1], loss_keys);
+  check_keys(shell.json("siglip bench step --model nano --batch 8 --repeat 1 --json"),
+             {"seconds", "samples_per_second", "threads", "batch", "parameters", "peak_memory_bytes", "phases"});
+}
+
+TEST_CASE("cli: embed writes rows and says what they are") {
+  const Shell& shell = trained();
+  const Outcome run = shell("siglip embed run --images shapes/single/00001.png shapes/single/00000.png --texts texts.txt --out two.npy");
+  CHECK(run.exit_code == 1);  // no such file of texts
+  std::ofstream(shell.folder / "texts.txt") << "a red circle\r\na blue star";
+  REQUIRE(shell("siglip embed run --images shapes/single/00001.png shapes/single/00000.png --texts texts.txt --out two.npy").exit_code == 0);
+  CHECK(contents(shell.folder / "two.txt") == "shapes/single/00000.png\nshapes/single/00001.png\na red circle\na blue star\n");
+  CHECK(contains(contents(shell.folder / "two.npy"), "(4, 48)"));
+
+  CHECK(shell.refusal("siglip embed run --texts texts.txt --out texts.npy") ==
+        "2 siglip: --out: a file that is not also read is expected, got texts.txt, which --texts names");
+  CHECK(shell.refusal("siglip embed run --texts texts.txt --out x.txt") == "2 siglip: --out: a name that ends in .npy is expected, got \"x.txt\"");
+  CHECK(shell.refusal("siglip embed run --out x.npy") == "2 siglip: --images: pictures or --texts are expected, got neither");
+  CHECK(shell.refusal("mkdir none; siglip embed run --images none --out x.npy") ==
+        "1 siglip: none: a folder with .png, .jpg or .jpeg files is expected, got none");
+  CHECK(contains(shell.refusal("siglip embed run --texts texts.txt --out nowhere/x.npy"), "1 siglip: nowhere/x.npy"));
+  CHECK(contains(shell.refusal("ulimit -f 8; siglip embed run --images shapes/val --out x.npy"), "1 siglip: x.npy"));
+}
+
+TEST_CASE("cli: files of texts that are none") {
+  const Shell& shell = trained();
+  std::ofstream(shell.folder / "empty.txt");
+  std::ofstream(shell.folder / "object.json") << "{}";
+  std::ofstream(shell.folder / "number.json") << "[1]";
+  std::ofstream(shell.folder / "other.jsonl") << "{\"caption\": 1}\n";
+  CHECK(shell.refusal("siglip tokenize run --texts empty.txt") == "1 siglip: empty.txt: at least one text is expected, got none");
+  CHECK(shell.refusal("siglip tokenize run --texts object.json") == "1 siglip: object.json: an array of strings is expected, got {}");
+  CHECK(shell.refusal("siglip tokenize run --texts number.json") == "1 siglip: number.json: a string is expected, got 1");
+  CHECK(shell.refusal("siglip tokenize run --texts other.jsonl") ==
+        "1 siglip: other.jsonl:1: an object with \"text\" is expected, got {\"caption\":1}");
+}
+
+TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right word") {
+  const Shell shell;
+  const std::vector<std::pair<std::string, std::string>> answers{
+      {"", "a verb is expected, one of train, data, eval, classify, embed, tokenize, inspect, ops, gradcheck, bench, report; --help says more"},
+      {"trian", "unknown verb \"trian\"; the nearest is \"train\""},
+      {"data shape", "data: unknown verb \"shape\"; the nearest is \"shapes\""},
+      {"data", "data: a verb is expected, one of shapes, emoji; --help says more"},
+      {"train --batchsize 8", "unknown flag --batchsize; the nearest is --batch-size"},
+      {"train --device cuda", "unknown flag --device; the nearest is --strict"},
+      {"train -q", "unknown flag -q; the nearest is --lr"},
+      {"train --lr", "--lr: a value is expected, got nothing"},
+      {"train --lr=", "--lr: a value is expected, got nothing"},
+      {"train --out --lr 1", "--out: a value is expected, got --lr"},
+      {"train --seed 1 --seed 2", "--seed: is given once, got it twice"},
+      {"train --json=1", "--json: takes no value, got \"1\""},
+      {"train --lr nan", "--lr: a finite number is expected, got \"nan\""},
+      {"train --lr 1e999", "--lr: a finite number is expected, got \"1e999\""},
+      {"train --lr 0,1", "--lr: a finite number is expected, got \"0,1\""},
+      {"train --lr ' 8'", "--lr: a finite number is expected, got \" 8\""},
+      {"train --lr 8x", "--lr: a finite number is expected, got \"8x\""},
+      {"train --data x --lr -1", "--lr: a number from 0 to 10 is expected, got -1"},
+      {"train --data x --batch-size 0", "--batch-size: a number from 2 to 1.04858e+06 is expected, got 0"},
+      {"train --data x --batch-size -1", "--batch-size: a number from 2 to 1.04858e+06 is expected, got -1"},
+      {"train --batch-size 9223372036854775808", "--batch-size: a whole number is expected, got \"9223372036854775808\""},
+      {"train --batch-size 0x10", "--batch-size: a whole number is expected, got \"0x10\""},
+      {"train --batch-size 1e3", "--batch-size: a whole number is expected, got \"1e3\""},
+      {"train --set lr", "--set: key=value is expected, got \"lr\""},
+      {"train --set lrr=1", "--set: unknown setting \"lrr\"; the nearest is \"lr\""},
+      {"train", "--data: a folder or table of pictures and texts is expected, got nothing"},
+      {"data shapes", "--out is required"},
+      {"data shapes --out x --size 7", "--size: a whole number from 8 to 1024 is expected, got 7"},
+      {"eval x", "--data: a folder or table of pictures and texts is expected, got nothing"},
+      {"eval x --data y --candidates 1", "--candidates: split, all or a number from 2, got \"1\""},
+      {"classify x y", "--labels: either --labels or --labels-file is expected, got neither"},
+      {"classify x y --labels ' , '", "--labels: at least one label is expected, got \" , \""},
+      {"classify x y --labels a --template b", "--template: a text with {} for the label is expected, got \"b\""},
+      {"gradcheck --op sofmax", "--op: unknown op \"sofmax\"; the nearest is \"softmax\""},
+      {"ops --threads 1", "unknown flag --threads; the nearest is --help"},
+      {"gradcheck --threads 1025", "--threads: a whole number from 0 to 1024 is expected, got 1025"},
+      {"bench loss --batch 8,0", "--batch: whole numbers from 1 to 4194304 are expected, got 0"},
+      {"bench loss --batch ,", "--batch: at least one number is expected, got \",\""},
+      {"bench step --model tiy", "--model: preset: the name of a known model is expected, got \"tiy\"; the nearest is \"tiny\""},
+  };
+  for (const auto& [words, answer] : answers) CHECK(shell.refusal("siglip " + words) == "2 siglip: " + answer);
+}
+
+TEST_CASE("cli: what cannot be done is answered with exit code 1") {
+  const Shell shell;
+  CHECK(shell.refusal("siglip train --data nowhere") == "1 siglip: nowhere: a folder, a .csv or a .tsv file is expected, got nothing of this name");
+  CHECK(contains(shell.refusal("siglip inspect nowhere"), "1 siglip: nowhere: a checkpoint folder with model.safetensors"));
+  CHECK(contains(shell.refusal("siglip data shapes --out /proc/none"), "1 siglip: /proc/none"));
+  CHECK(contains(shell.refusal("siglip report nowhere"), "1 siglip: nowhere/train.json"));
+}
+
+TEST_CASE("cli: streams and environment that are not as usual") {
+  const Shell shell;
+  const std::string no_output = "siglip: standard output: a place that takes what is written is expected, got an error";
+  CHECK(shell.refusal("siglip ops >/dev/full") == "1 " + no_output);
+  CHECK(shell.refusal("siglip --help >/dev/full") == "1 " + no_output);
+  CHECK(shell.refusal("siglip --version >&-") == "1 " + no_output);
+  CHECK(shell.refusal("mkfifo pipe; { exec 3<pipe; exec 3<&-; } & siglip ops --json >pipe; code=$?; wait; exit $code").starts_with("1 " + no_output));
+  CHECK(shell("siglip ops <&- 2>&-").exit_code == 0);
+  for (const std::string threads : {"0", "-1", "10000", "many", ""}) {
+    INFO(threads);
+    CHECK(shell("OMP_NUM_THREADS=" + threads + " siglip gradcheck --op add").exit_code == 0);
+  }
+  CHECK(contains(shell("OMP_NUM_THREADS=-1 siglip --version").err,
+                 "OMP_NUM_THREADS: a whole number from 1 is expected, got \"-1\"; all processors are used"));
+  CHECK(shell("env -u HOME siglip ops").exit_code == 0);
+  CHECK(shell("ulimit -n 16; siglip data shapes --out shapes --scenes 8").exit_code == 0);
+  const Outcome version = shell("siglip --version");
+  for (const char* part : {"siglip ", "compiler", "instruction set", "threads", "CUDA backend"}) CHECK(contains(version.out, part));
+}
+#endif

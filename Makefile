@@ -35,11 +35,11 @@ build: configure ## the program, build/siglip
 
 demo: build ## train on 3,655 emoji and write a report
 	@[ -d data/emoji ] || $(BUILD)/siglip data emoji --out data/emoji
-	@$(BUILD)/siglip train --data data/emoji --name demo $(DEMO_FLAGS)
+	@$(BUILD)/siglip train --config data/demo.json --data data/emoji --name demo $(DEMO_FLAGS)
 
 demo-shapes: build ## train on drawn scenes of coloured shapes
 	@[ -d data/shapes ] || $(BUILD)/siglip data shapes --out data/shapes
-	@$(BUILD)/siglip train --data data/shapes --name demo-shapes $(SHAPES_FLAGS)
+	@$(BUILD)/siglip train --config data/demo-shapes.json --data data/shapes --name demo-shapes $(SHAPES_FLAGS)
 
 test: configure ## build everything and run all tests
 	@cmake --build $(BUILD) --parallel $(JOBS)

@@ -72,6 +72,7 @@ void run(CLI::App& program, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   hold_standard_streams();
+  if (argc > 0) program_name() = argv[0];
   for (int fatal : {SIGPIPE, SIGXFSZ}) std::signal(fatal, SIG_IGN);  // a closed pipe, a file beyond its limit: writing fails instead, and is reported
   CLI::App program("siglip - train and use SigLIP models", "siglip");
   program.footer("\nsiglip VERB --help says more. Exit codes: 0 done, 1 failed, 2 wrong use.\n");

@@ -226,11 +226,8 @@ std::string with_commas(std::int64_t value) {
   return text;
 }
 
-std::string shell_quoted(const std::string& text) {
-  const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./:@";
-  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
-  std::string quoted = "'";
-  for (char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
+std::string& program_name() {
+  static std::string name = "siglip";
+  return name;
 }
 }  // namespace siglip::tools

@@ -57,5 +57,6 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
 std::string fixed(double value, int digits);
 std::string scientific(double value);
 std::string with_commas(std::int64_t value);  // 1,234,567
-std::string shell_quoted(const std::string& text);
+/// How this program was called: what suggested commands begin with.
+std::string& program_name();
 }  // namespace siglip::tools

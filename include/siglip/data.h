@@ -152,8 +152,8 @@ class Loader {
 // ---- data sets that are made, not downloaded ---------------------------------------------------------------------------------------------
 
 struct ShapesOptions {
-  Dim size = 32;      // pixels
-  Dim scenes = 6000;  // of the train split
+  Dim size = 32;       // pixels
+  Dim scenes = 20000;  // of the train split
   std::uint64_t seed = 0;
 };
 /// Scenes of one or two coloured shapes with captions ("a small red circle left of a large blue star"): DIR/{train,val,single}/metadata.jsonl.

@@ -69,7 +69,7 @@ std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSam
 /// Every setting of a run, under the names that the command line, the configuration file and `--set` use. train.json in the run folder
 /// holds them resolved.
 struct TrainConfig {
-  std::string data, model = "tiny", loss = "sigmoid", positives = "caption", bias_init = "-10", out;
+  std::string data, model = "tiny", loss = "sigmoid", positives = "caption", bias_init = "-10", out, name = "exp";
   Dim steps = 0;
   double epochs = 0;  // counts if steps is 0; both 0: 30 epochs
   Dim batch_size = 256;
@@ -102,7 +102,7 @@ struct TrainResult {
   bool interrupted = false;
 };
 
-/// Trains from scratch into a new run folder, `config.out` or runs/train/NAME, NAME2, …; messages and progress go to `log`.
+/// Trains from scratch into a new run folder, `config.out` or runs/train/NAME, NAME2, … with `config.name`; messages and progress go to `log`.
 /// Throws Error: bad data, a setting out of range, a loss or gradient that is not finite (naming step, tensor and last good checkpoint).
 TrainResult train(const TrainConfig& config, std::ostream& log);
 
@@ -114,8 +114,8 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
 void request_stop() noexcept;
 
 /// Commands to try with a trained run: they work as printed, below the folder that train ran in.
-std::vector<std::string> next_commands(const std::string& run, const std::vector<Split>& splits);
+std::vector<std::string> next_commands(const std::string& program, const std::string& run, const std::vector<Split>& splits);
 
-/// Writes RUN/report.html from what the run folder holds and its data set.
-void report(const std::string& run, std::ostream& log);
+/// Writes RUN/report.html from what the run folder holds and its data set; `program` opens the commands it suggests. Gives those commands.
+std::vector<std::string> report(const std::string& run, std::ostream& log, const std::string& program = "siglip");
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -32,9 +32,9 @@ constexpr std::array<Colour, 8> colours = {{{"red", {214, 32, 40}},
                                             {"blue", {35, 80, 210}},
                                             {"purple", {140, 50, 170}},
                                             {"black", {25, 25, 28}}}};
-constexpr std::array<const char*, 6> shapes = {"circle", "square", "triangle", "star", "cross", "ring"};
+constexpr std::array<const char*, 6> shapes = {"circle", "bar", "triangle", "star", "cross", "ring"};
 constexpr std::array<const char*, 2> sizes = {"small", "large"};
-constexpr std::array<double, 2> radii = {0.13, 0.205};  // of the picture's edge
+constexpr std::array<double, 2> radii = {0.15, 0.22};  // of the picture's edge
 constexpr std::array<const char*, 4> relations = {"left of", "right of", "above", "below"};
 constexpr Dim combinations = static_cast<Dim>(colours.size() * shapes.size() * sizes.size());
 
@@ -128,7 +128,7 @@ bool is_inside(std::size_t shape, double u, double v) {
     case 0:
       return r <= 0.96;
     case 1:
-      return std::max(a, b) <= 0.84;
+      return a <= 1 && b <= 0.42;
     case 2:
       return v <= 0.8 && a <= 0.56 * (v + 0.98);
     case 3: {  // between a point of the star and the notch beside it, half of a fifth, the edge is one straight line

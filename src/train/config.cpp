@@ -79,6 +79,7 @@ void validate(const TrainConfig& c) {
   };
   require(!c.data.empty(), "--data", "a folder or table of pictures and texts is expected, got nothing");
   preset(c.model);
+  require(!c.name.empty() && c.name.find('/') == std::string::npos, "--name", "a name without / is expected, got \"", c.name, "\"");
   one_of("--loss", c.loss, {"sigmoid", "softmax"});
   one_of("--positives", c.positives, {"diagonal", "caption"});
   one_of("--reduction", c.reduction, {"per_image", "mean"});

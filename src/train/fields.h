@@ -42,7 +42,8 @@ void each_field(TrainConfig& c, const Visit& visit) {
   visit("threads", c.threads, "0: all processors; results do not depend on it");
   visit("eval_every", c.eval_every, "steps between evaluations; 0: ten times a run");
   visit("save_every", c.save_every, "steps between checkpoints; 0: at every evaluation");
-  visit("out", c.out, "run folder; default runs/train/exp, exp2, ...");
+  visit("out", c.out, "run folder; default runs/train/NAME, NAME2, ...");
+  visit("name", c.name, "NAME of the run folder, if --out is not given");
 }
 
 /// b at the start: the number that --bias-init says, or -ln(batch - 1).

@@ -154,22 +154,33 @@ void add_facts(ReportData& data, const TrainConfig& config, const Siglip& model,
 }
 }  // namespace
 
-std::vector<std::string> next_commands(const std::string& run, const std::vector<Split>& splits) {
-  // A picture of the last split with queries, its caption, and two captions from elsewhere in it.
-  const Split& split = splits.size() > 1 ? splits[1] : splits[0];
-  std::vector<std::string> labels;
-  const auto add_label = [&](std::string text) {
-    std::erase_if(text, [](char c) { return c == '"' || c == '$' || c == '`' || c == '\\'; });
-    std::replace(text.begin(), text.end(), ',', ' ');
-    if (std::find(labels.begin(), labels.end(), text) == labels.end()) labels.push_back(text);
-  };
-  for (std::size_t k = 0; k < 3; ++k) add_label(split.pairs[k * split.pairs.size() / 3].text);
-  std::string joined;
-  for (const std::string& label : labels) joined += (joined.empty() ? "" : ", ") + label;
-  return {"build/siglip classify " + run + " --labels \"" + joined + "\" " + split.pairs.front().image, "build/siglip inspect " + run};
+// 'in single quotes', so that any shell takes it as it stands.
+static std::string shell_word(const std::string& text) {
+  const bool plain = text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == std::string::npos;
+  if (plain && !text.empty()) return text;
+  std::string out = "'";
+  for (char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
 }
 
-void report(const std::string& path, std::ostream& log) {
+std::vector<std::string> next_commands(const std::string& program, const std::string& run, const std::vector<Split>& splits) {
+  // A picture with its caption among three others. A caption with a comma would be cut into two labels.
+  const Split& split = splits.size() > 1 ? splits[1] : splits[0];
+  std::string image, labels;
+  std::set<std::string> chosen;
+  for (const Pair& pair : split.pairs) {
+    if (chosen.size() == 4) break;
+    if (pair.text.find_first_of(",\n") != std::string::npos || !chosen.insert(pair.text).second) continue;
+    if (image.empty()) image = pair.image;
+    labels += (labels.empty() ? "" : ", ") + pair.text;
+  }
+  std::vector<std::string> commands;
+  if (!image.empty()) commands.push_back(program + " classify " + shell_word(run) + " --labels " + shell_word(labels) + " " + shell_word(image));
+  commands.push_back(program + " inspect " + shell_word(run));
+  return commands;
+}
+
+std::vector<std::string> report(const std::string& path, std::ostream& log, const std::string& program) {
   const std::string run = run_path(path), config_path = run + "/train.json";
   TrainConfig config;
   read_json(config, read_file(config_path), config_path);
@@ -180,7 +191,7 @@ void report(const std::string& path, std::ostream& log) {
   data.title = run;
   data.log = history.log, data.evaluations = history.evaluations;
   data.config_json = read_file(config_path);
-  data.next_commands = next_commands(run, set.splits);
+  data.next_commands = next_commands(program, run, set.splits);
   const Pretrained model = Pretrained::load(run);
   const double t = std::exp(double(model.model.log_t.item())), b = config.loss == "softmax" ? 0 : double(model.model.b.item());
   add_facts(data, config, model.model, t, b);
@@ -194,5 +205,6 @@ void report(const std::string& path, std::ostream& log) {
   }
   write_report(run + "/report.html", data);
   log << "report: " << run << "/report.html\n";
+  return data.next_commands;
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

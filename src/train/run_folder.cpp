@@ -27,7 +27,7 @@ RunFolder::~RunFolder() {
   close(lock_);
 }
 
-RunFolder RunFolder::create(const std::string& out) {
+RunFolder RunFolder::create(const std::string& out, const std::string& name) {
   std::error_code error;
   if (!out.empty()) {
     require(!fs::exists(fs::path(out) / "train.json", error), out,
@@ -39,9 +39,9 @@ RunFolder RunFolder::create(const std::string& out) {
   fs::create_directories("runs/train", error);
   require(!error, "runs/train", "a folder that can be made is expected, got: ", error.message());
   for (int k = 1;; ++k) {
-    const std::string name = k == 1 ? "runs/train/exp" : "runs/train/exp" + std::to_string(k);
-    if (fs::create_directory(name, error)) return RunFolder(name);
-    require(!error, name, "a folder that can be made is expected, got: ", error.message());
+    const std::string folder = "runs/train/" + name + (k == 1 ? "" : std::to_string(k));
+    if (fs::create_directory(folder, error)) return RunFolder(folder);
+    require(!error, folder, "a folder that can be made is expected, got: ", error.message());
   }
 }
 

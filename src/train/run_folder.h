@@ -9,8 +9,8 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 /// The folder of a run, held by a lock: a second process on it gets one clear line.
 class RunFolder {
  public:
-  /// `out`, which must not hold a run yet, or a new runs/train/exp, exp2, … if it is empty.
-  static RunFolder create(const std::string& out);
+  /// `out`, which must not hold a run yet, or a new runs/train/NAME, NAME2, … if it is empty.
+  static RunFolder create(const std::string& out, const std::string& name);
   /// An existing run, or the newest below runs/train for "latest".
   static RunFolder open(const std::string& run);
   ~RunFolder();

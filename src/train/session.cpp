@@ -94,7 +94,7 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
   if (config.loss == "softmax") std::erase_if(trained, [](const Parameter& p) { return p.name == "logit_bias"; });  // it has none
   AdamW optimizer(trained, {config.beta1, config.beta2, 1e-8, config.wd});
   const Ids classes = class_tokens(data, *tokenizer);
-  if (!run) run = std::make_unique<RunFolder>(RunFolder::create(config.out));
+  if (!run) run = std::make_unique<RunFolder>(RunFolder::create(config.out, config.name));
   write_skipped(*run, splits);
   Session session{std::move(config), std::move(run), &log, std::move(tokenizer), std::move(splits), std::move(model), std::move(optimizer), classes};
   return session;

@@ -8,7 +8,7 @@ namespace siglip::tools {
 namespace {
 struct Settings {
   std::string out;
-  std::int64_t size, scenes = 6000, seed = 0;
+  std::int64_t size, scenes = ShapesOptions().scenes, seed = 0;
 };
 
 std::shared_ptr<Settings> add_settings(CLI::App& verb, std::int64_t size) {

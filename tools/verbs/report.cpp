@@ -13,6 +13,6 @@ void add_report(CLI::App& program) {
   const auto run = std::make_shared<std::string>();
   verb.add_option("RUN", *run, "a run folder")->required();
   threads_flag(verb);
-  verb.callback([run] { report(*run, std::cerr); });
+  verb.callback([run] { report(*run, std::cerr, program_name()); });
 }
 }  // namespace siglip::tools

@@ -86,34 +86,13 @@ void listen_for_ctrl_c() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-// A picture of val with its caption among three others. Captions with a comma would be cut into several labels.
-std::string classify_command(const std::string& run) {
-  const TrainConfig config = settings_of_run(run);
-  const DataSet data = read_data(config.data, data_options(config));
-  const Split& split = data.find("val") ? *data.find("val") : data.splits.back();
-  std::string image;
-  std::vector<std::string> labels;
-  for (const Pair& pair : split.pairs) {
-    if (labels.size() == 4) break;
-    if (pair.text.find_first_of(",\n") != std::string::npos || std::find(labels.begin(), labels.end(), pair.text) != labels.end()) continue;
-    if (image.empty()) image = pair.image;
-    labels.push_back(pair.text);
-  }
-  if (image.empty()) return "";
-  std::string list;
-  for (const std::string& label : labels) list += (list.empty() ? "" : ", ") + label;
-  return "siglip classify " + shell_quoted(run) + " --labels " + shell_quoted(list) + " " + shell_quoted(image);
-}
-
 void train_verb(const Settings& s) {
   listen_for_ctrl_c();
   const TrainResult result = s.resume.empty() ? train(configured(s), std::cerr) : resumed(s);
   if (result.interrupted) return;
   std::cerr << "done: " << result.steps << " steps in " << fixed(result.seconds, 1) << " s; the best checkpoint's evaluation:\n";
   print_evaluations(std::cerr, result.evaluations);
-  report(result.run, std::cerr);
-  const std::string command = classify_command(result.run);
-  if (!command.empty()) std::cerr << "try next: " << command << '\n';
+  for (const std::string& command : report(result.run, std::cerr, program_name())) std::cerr << "try next: " << command << '\n';
   if (s.json) std::cout << read_file(result.run + "/summary.json");
 }
 }  // namespace

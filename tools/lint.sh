@@ -61,6 +61,12 @@ forbid "no conditional compilation in a page" '^ *# *(if|ifdef|ifndef|else|elif|
 forbid "finished, or not there" '\b(TODO|FIXME|XXX)\b' include src tools tests
 forbid "the bits must not depend on the threads" 'reduction *\(|omp atomic|omp critical|[^a-z_]s?rand\(\)' src include
 
+# The example stands in three places, word for word.
+example=tests/consumer/example.cpp
+sed -n '/^```cpp$/,/^```$/p' README.md | sed '1d;$d' | cmp -s - $example || breach "README.md: its C++ example differs from $example"
+sed -n '/^#pragma/q; /^\/\/   \|^\/\/$/p' include/siglip/siglip.h | sed '1d; s|^//   ||; s|^//$||' | cmp -s - $example ||
+  breach "include/siglip/siglip.h: its example differs from $example"
+
 if [ -s "$breaches" ]; then
   echo "lint: $(wc -l < "$breaches") breaches"
   exit 1

@@ -1,0 +1,29 @@
+#include <iostream>
+#include "siglip/siglip.h"
+using namespace siglip;
+
+int main() {
+  const DataSet data = read_data("data/shapes");  // pictures and captions, as `make demo-shapes` leaves them
+  std::vector<std::string> captions;
+  for (const Pair& pair : data.split("train").pairs) captions.push_back(pair.text);
+
+  SiglipConfig config = preset("nano");
+  const auto tokenizer = learn_words(captions, config.context);
+  config.vocab_size = tokenizer->vocab_size();
+  Siglip model(config);
+  initialize(model, /*seed=*/0);
+
+  AdamW optimizer(model.parameters(), {});
+  const auto samples = std::make_shared<Samples>(data.split("train"), *tokenizer, config.image_size, Filter::bicubic);
+  Loader loader(samples, {.batch_size = 64});
+  for (int step = 1; step <= 100; ++step) {
+    const Batch batch = loader.next();
+    Tape tape;
+    const Tensor u = model.vision(batch.images), v = model.text(batch.tokens);  // (B, E), unit rows
+    const Tensor loss = sigmoid_loss(u, v, model.log_t, model.b, {batch.caption_ids, batch.caption_ids});
+    tape.backward(loss);
+    optimizer.step(/*lr=*/1e-3);
+    optimizer.zero_grad();
+    std::cout << step << "  " << loss.item() << '\n';
+  }
+}

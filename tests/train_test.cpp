@@ -103,6 +103,23 @@ TEST_CASE("train: resuming with other numbers or other data is refused") {
   } catch (const Error& e) {
     CHECK(std::string(e.what()).find("the data the run began with is expected") != std::string::npos);
   }
+  fs::copy(scenes() + "/train/00002.png", data + "/train/00002.png", fs::copy_options::overwrite_existing);
+
+  // One flipped bit in any file of the state, wherever it is.
+  for (const char* name : {"model.safetensors", "training_state.safetensors", "training_state.json"}) {
+    const std::string file = c.out + "/last/" + name, whole = read_file(file);
+    for (const std::size_t at : {whole.size() / 3, whole.size() - 9}) {
+      std::string damaged = whole;
+      damaged[at] = static_cast<char>(damaged[at] ^ 1);
+      write_file(file, damaged);
+      CHECK_THROWS_AS(resume(c.out, {}, log), Error);
+    }
+    write_file(file, whole.substr(0, whole.size() / 2));
+    CHECK_THROWS_AS(resume(c.out, {}, log), Error);
+    write_file(file, whole);
+  }
+  CHECK(resume(c.out, {}, log).steps == 2);
+
   const RunFolder held = RunFolder::open(c.out);
   CHECK_THROWS_WITH_AS(resume(c.out, {}, log),
                        (c.out + ": a run that nobody else is training is expected, got one locked by another process").c_str(), Error);
@@ -118,6 +135,22 @@ TEST_CASE("train: a loss that is not finite stops the run and says where") {
       "train: step 1: the loss is not finite; the last good checkpoint is none yet; a lower --lr, a longer --warmup or --grad-clip 1 may help",
       Error);
   CHECK(!fs::exists(c.out + "/last"));
+}
+
+TEST_CASE("train: equal captions and black pictures are dull, not fatal") {
+  const TemporaryFolder folder;
+  std::ostringstream log;
+  std::string table = "file_name,text\n";
+  for (int i = 0; i < 8; ++i) {
+    const std::string name = std::to_string(i) + ".png";
+    write_png(folder / name, {8, 8, std::vector<std::uint8_t>(192, 0)});
+    table += name + ",nothing to see\n";
+  }
+  TrainConfig c = small_run(folder / "run");
+  c.data = folder.write("pairs.csv", table), c.batch_size = 4, c.steps = 3, c.candidates = "split";
+  const TrainResult result = train(c, log);
+  CHECK(result.steps == 3);
+  CHECK(log.str().find("captions repeat: 3 other pairs of a batch share an image's caption on average") != std::string::npos);
 }
 
 TEST_CASE("train: settings are checked before anything is made") {

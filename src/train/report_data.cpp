@@ -137,13 +137,27 @@ std::string rounded(double x, int digits) {
   return out.str();
 }
 
+// The split that is shown. If a query searches among all splits, the others' pairs join as distractors.
+Split with_candidates(const DataSet& set, std::size_t shown, const TrainConfig& config) {
+  Split split = set.splits[shown];
+  if (Candidates::parse(config.candidates).kind != Candidates::all) return split;
+  for (std::size_t k = 0; k < set.splits.size(); ++k)
+    for (Pair pair : k == shown ? std::vector<Pair>() : set.splits[k].pairs) {
+      pair.distractor = true;
+      split.pairs.push_back(std::move(pair));
+    }
+  return split;
+}
+
 void add_facts(ReportData& data, const TrainConfig& config, const Siglip& model, double t, double b) {
-  data.facts.push_back({"model", config.model + ", " + rounded(double(model.parameter_count()) / 1e6, 2) + " M parameters"});
+  data.facts.push_back({"model", config.model});
+  data.facts.push_back({"parameters", rounded(double(model.parameter_count()) / 1e6, 2) + " M"});
   data.facts.push_back({"loss", config.loss});
   if (!data.log.empty()) {
     double rate = 0;
     for (const LogRow& row : data.log) rate += row.samples_per_second / double(data.log.size());
-    data.facts.push_back({"trained", std::to_string(data.log.back().step) + " steps of " + std::to_string(config.batch_size) + " pairs"});
+    data.facts.push_back({"steps", std::to_string(data.log.back().step)});
+    data.facts.push_back({"pairs a step", std::to_string(config.batch_size)});
     data.facts.push_back({"throughput", rounded(rate, 0) + " pairs/s"});
     data.facts.push_back({"peak memory", rounded(data.log.back().peak_memory / 1048576, 0) + " MiB"});
   }
@@ -196,7 +210,7 @@ std::vector<std::string> report(const std::string& path, std::ostream& log, cons
   const double t = std::exp(double(model.model.log_t.item())), b = config.loss == "softmax" ? 0 : double(model.model.b.item());
   add_facts(data, config, model.model, t, b);
   for (std::size_t k = set.splits.size() > 1 ? 1 : 0; k < set.splits.size(); ++k) {
-    Samples samples(set.splits[k], *model.tokenizer, model.model.config.image_size, model.filter());
+    Samples samples(with_candidates(set, k, config), *model.tokenizer, model.model.config.image_size, model.filter());
     Embeddings embeddings = embed(model.model, samples);
     const Shown shown{std::move(samples), k > 0, std::move(embeddings), t, b};
     if (data.matrix.empty()) add_matrix(data, shown);

@@ -5,8 +5,8 @@
 #include <unistd.h>
 #include <cstring>
 #include <filesystem>
-#include "io/json.h"
 #include "siglip/error.h"
+#include "train/evaluation_json.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace fs = std::filesystem;
@@ -83,20 +83,6 @@ std::string kept_lines(const std::string& path, Dim last, const StepOf& step_of)
   }
   return kept;
 }
-
-Json json_of(const Recall& r) { return {{"r1", r.r1}, {"r5", r.r5}, {"r10", r.r10}}; }
-
-Json json_of(const Evaluation& e) {
-  Json json{{"split", e.split},
-            {"pairs", e.pairs},
-            {"candidates", e.candidates},
-            {"image_to_text", json_of(e.image_to_text)},
-            {"text_to_image", json_of(e.text_to_image)}};
-  if (e.accuracy >= 0) json["accuracy"] = e.accuracy;
-  return json;
-}
-
-Recall recall_of(const Json& json) { return {json.at("r1"), json.at("r5"), json.at("r10"), 0, 0}; }
 }  // namespace
 
 RunLog::RunLog(const RunFolder& run, Dim last_step) : csv_path_(run.file("results.csv")), jsonl_path_(run.file("log.jsonl")) {
@@ -153,8 +139,10 @@ RunHistory read_history(const std::string& run) {
       history.log.push_back({json.at("step"), number("loss"), number("lr"), number("t"), number("b"), number("grad_norm"), number("p_positive"),
                              number("p_negative"), number("samples_per_second"), number("peak_memory_bytes")});
       if (json.contains("evaluation"))
-        for (const Json& e : json["evaluation"])
-          history.evaluations.push_back({json.at("step"), e.at("split"), recall_of(e.at("image_to_text")), recall_of(e.at("text_to_image"))});
+        for (const Json& item : json["evaluation"]) {
+          const Evaluation e = evaluation_of(item);
+          history.evaluations.push_back({json.at("step"), e.split, e.image_to_text, e.text_to_image});
+        }
     } catch (const Json::exception&) {
       fail(path, "a row as train writes it is expected, got ", text.substr(begin, std::min<std::size_t>(end - begin, 80)));
     }

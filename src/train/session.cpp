@@ -2,8 +2,8 @@
 #include "train/session.h"
 #include <cmath>
 #include <ostream>
-#include "io/json.h"
 #include "siglip/error.h"
+#include "train/evaluation_json.h"
 #include "train/fields.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -96,24 +96,37 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
   const Ids classes = class_tokens(data, *tokenizer);
   if (!run) run = std::make_unique<RunFolder>(RunFolder::create(config.out, config.name));
   write_skipped(*run, splits);
-  Session session{std::move(config), std::move(run), &log, std::move(tokenizer), std::move(splits), std::move(model), std::move(optimizer), classes};
-  return session;
+  std::string print = fingerprint(splits);
+  return {std::move(config), std::move(run),       &log,    std::move(tokenizer), std::move(splits),
+          std::move(model),  std::move(optimizer), classes, std::move(print)};
 }
 
 // ---- checkpoints -----------------------------------------------------------------------------------------------------------------------
 
 namespace {
 Json json_of(const Session& s) {
+  Json best = Json::array();
+  for (const Evaluation& e : s.best) best.push_back(json_of(e));
   return {{"version", 1},
           {"step", s.step},
           {"adam_steps", s.optimizer.steps()},
           {"moving_loss", s.moving_loss},
           {"best_score", s.best_score},
           {"seconds", s.seconds},
-          {"data_fingerprint", fingerprint(s.splits)},
-          {"best", s.best.empty() ? Json() : Json::parse(evaluations_json(s.best, 0, 0, 0))["splits"]}};
+          {"data_fingerprint", s.fingerprint},
+          {"best", std::move(best)}};
 }
 
+// Over the state and both files of tensors: one flipped bit anywhere must not go unnoticed.
+std::string checksum(Json state, const std::string& folder) {
+  state.erase("checksum");
+  std::uint64_t h = 14695981039346656037u;
+  const std::int64_t any_size = INT64_MAX;
+  for (const std::string& bytes :
+       {state.dump(), read_file(folder + "/model.safetensors", any_size), read_file(folder + "/training_state.safetensors", any_size)})
+    h = hash(h, bytes.data(), bytes.size());
+  return std::to_string(h);
+}
 }  // namespace
 
 void save(const Session& s, const char* name, bool with_training_state) {
@@ -124,35 +137,29 @@ void save(const Session& s, const char* name, bool with_training_state) {
   write_preprocessing(folder.path(), {s.model.config.image_size, filter_of(s.config) == Filter::bilinear ? 2 : 3});
   if (with_training_state) {
     write_safetensors(folder.path() + "/training_state.safetensors", s.optimizer.state());
-    write_file(folder.path() + "/training_state.json", json_of(s).dump(2) + "\n");
+    Json state = json_of(s);
+    state["checksum"] = checksum(state, folder.path());
+    write_file(folder.path() + "/training_state.json", state.dump(2) + "\n");
   }
   folder.commit();
 }
-
-namespace {
-Recall recall_of(const Json& json, Dim queries, Dim candidates) { return {json.at("r1"), json.at("r5"), json.at("r10"), queries, candidates}; }
-
-}  // namespace
 
 void load_state(Session& s) {
   const std::string folder = s.run->file("last"), path = folder + "/training_state.json";
   const Json state = parse_json(read_file(path), path);
   try {
     require(state.at("version") == 1, path, "version 1 is expected, got ", state.at("version").dump());
-    const std::string now = fingerprint(s.splits);
-    require(state.at("data_fingerprint") == now, path, "the data the run began with is expected (fingerprint ",
-            state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", now, ")");
+    const std::string sum = checksum(state, folder);
+    require(state.at("checksum") == sum, folder, "a checkpoint as it was saved is expected (checksum ", state.at("checksum").dump(),
+            "), got one that was changed or damaged (", sum, ")");
+    require(state.at("data_fingerprint") == s.fingerprint, path, "the data the run began with is expected (fingerprint ",
+            state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", s.fingerprint, ")");
     s.step = state.at("step");
     s.moving_loss = state.at("moving_loss");
     s.best_score = state.at("best_score");
     s.seconds = state.at("seconds");
     s.optimizer.set_steps(state.at("adam_steps"));
-    if (state.at("best").is_array())
-      for (const Json& e : state.at("best")) {
-        const Dim pairs = e.at("pairs"), candidates = e.at("candidates");
-        s.best.push_back({e.at("split"), pairs, candidates, recall_of(e.at("image_to_text"), pairs, candidates),
-                          recall_of(e.at("text_to_image"), pairs, candidates), e.value("accuracy", -1.0)});
-      }
+    for (const Json& e : state.at("best")) s.best.push_back(evaluation_of(e));
   } catch (const Json::exception& e) {
     fail(path, "a training state as train writes it is expected, got: ", e.what());
   }

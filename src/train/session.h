@@ -14,6 +14,7 @@ struct Session {
   Siglip model;
   AdamW optimizer;
   Ids class_texts;
+  std::string fingerprint;  // of the data: resuming on other pictures or captions is refused
   // What a checkpoint adds to the tensors.
   Dim step = 0;
   double moving_loss = 0, best_score = -1, seconds = 0;

@@ -1,6 +1,7 @@
 // bench_loss.cpp — siglip bench loss: the sigmoid loss beside this build's own matrix product.
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include "io/json.h"
@@ -47,20 +48,37 @@ double seconds_of(const Call& call) {
 
 struct Measured {
   double seconds = 0;
-  std::int64_t extra_bytes = 0;  // above inputs and gradients
+  std::int64_t extra_bytes = 0;     // above inputs and gradients, of our own buffers
+  std::int64_t resident_bytes = 0;  // the same, as the system sees it: with the product's packing buffers, code and stacks
 };
+
+// Peak resident bytes of this process since the last call of reset_resident_peak(). Linux counts them; elsewhere 0.
+std::int64_t resident_peak() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) * 1024;
+  return 0;
+}
+std::int64_t reset_resident_peak() {
+  trim_pool();
+  std::ofstream("/proc/self/clear_refs") << 5;
+  return resident_peak();
+}
 
 // New tensors each time, as in training: then the loss makes the gradients' memory itself.
 Measured measure_loss(Dim B, Dim E) {
   const Tensor u = l2_normalize(random_rows(B, E, 0)), v = l2_normalize(random_rows(B, E, 1));
   const Tensor log_t = Tensor::full({1}, static_cast<Real>(std::log(10.0))), b = Tensor::full({1}, -10);
   for (const Tensor& x : {u, v, log_t, b}) x.require_grad();
+  for (const Tensor& x : {u, v}) x.data();
+  const std::int64_t gradients = 2 * u.size() * static_cast<std::int64_t>(sizeof(Real)), before = reset_resident_peak();
   reset_pool_peak();
   const double seconds = seconds_of([&] {
     Tape tape;
     tape.backward(sigmoid_loss(u, v, log_t, b));
   });
-  return {seconds, pool_stats().peak - pool_stats().in_use};  // what is in use now is inputs and gradients
+  return {seconds, pool_stats().peak - pool_stats().in_use,  // what is in use now is inputs and gradients
+          std::max<std::int64_t>(0, resident_peak() - before - gradients)};
 }
 
 Json bench(Dim B, Dim E, Dim repeat) {
@@ -70,7 +88,7 @@ Json bench(Dim B, Dim E, Dim repeat) {
   loss.seconds = INFINITY, product_seconds = INFINITY;
   for (Dim round = 0; round < repeat; ++round) {  // in turns: a machine that grows slower does so for both
     const Measured now = measure_loss(B, E);
-    loss = {std::min(loss.seconds, now.seconds), std::max(loss.extra_bytes, now.extra_bytes)};
+    loss = {std::min(loss.seconds, now.seconds), std::max(loss.extra_bytes, now.extra_bytes), std::max(loss.resident_bytes, now.resident_bytes)};
     for (int k = 0; k < 3; ++k) product_seconds = std::min(product_seconds, seconds_of([&] { matmul(x, w); }));
   }
   const double gflops = 6 * double(B) * double(B) * double(E) / loss.seconds * 1e-9;
@@ -83,6 +101,7 @@ Json bench(Dim B, Dim E, Dim repeat) {
           {"matmul_gflops", matmul_gflops},
           {"ratio", gflops / matmul_gflops},
           {"extra_bytes", loss.extra_bytes},
+          {"resident_extra_bytes", loss.resident_bytes},
           {"peak_memory_bytes", peak_memory()}};
 }
 
@@ -107,12 +126,13 @@ void bench_loss_verb(const Settings& s) {
 }  // namespace
 
 void add_bench_loss(CLI::App& bench) {
-  CLI::App& verb = add_verb(bench, "loss",
-                            "Time the sigmoid loss, forward and backward, on random unit rows, in turns with this build's matrix product at 2048^3.\n"
-                            "The best of --repeat counts; 6 B^2 E operations a call. Extra memory: above inputs and gradients.",
-                            "siglip bench loss --batch 1024 --dim 64",
-                            "batch, dim, threads, seconds, gflops, matmul_gflops, ratio, extra_bytes, peak_memory_bytes (of one batch),\n"
-                            "  results [the same for each batch]");
+  CLI::App& verb =
+      add_verb(bench, "loss",
+               "Time the sigmoid loss, forward and backward, on random unit rows, in turns with this build's matrix product at 2048^3.\n"
+               "The best of --repeat counts; 6 B^2 E operations a call. Extra memory: above inputs and gradients.",
+               "siglip bench loss --batch 1024 --dim 64",
+               "batch, dim, threads, seconds, gflops, matmul_gflops, ratio, extra_bytes, resident_extra_bytes, peak_memory_bytes (of one batch),\n"
+               "  results [the same for each batch]");
   const auto s = std::make_shared<Settings>();
   text_flag(verb, "--batch", s->batch, "pairs; a list as in 4096,8192 measures each");
   whole_flag(verb, "--dim", s->dim, 1, 1 << 16, "embedding width E");

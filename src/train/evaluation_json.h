@@ -1,0 +1,25 @@
+// evaluation_json.h — an evaluation as JSON, there and back: the contract of eval --json, summary.json, log.jsonl and the training state.
+#pragma once
+#include "io/json.h"
+#include "siglip/train.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+inline Json json_of(const Recall& r) { return {{"r1", r.r1}, {"r5", r.r5}, {"r10", r.r10}}; }
+
+inline Json json_of(const Evaluation& e) {
+  Json json{{"split", e.split},
+            {"pairs", e.pairs},
+            {"candidates", e.candidates},
+            {"image_to_text", json_of(e.image_to_text)},
+            {"text_to_image", json_of(e.text_to_image)}};
+  if (e.accuracy >= 0) json["accuracy"] = e.accuracy;
+  return json;
+}
+
+/// Throws Json::exception if something is missing or of another type.
+inline Evaluation evaluation_of(const Json& json) {
+  const Dim pairs = json.at("pairs"), candidates = json.at("candidates");
+  const auto recall = [&](const Json& r) { return Recall{r.at("r1"), r.at("r5"), r.at("r10"), pairs, candidates}; };
+  return {json.at("split"), pairs, candidates, recall(json.at("image_to_text")), recall(json.at("text_to_image")), json.value("accuracy", -1.0)};
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

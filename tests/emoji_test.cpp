@@ -134,7 +134,7 @@ TEST_CASE("emoji: lists, fonts and places that are none; nothing is left behind"
         EmojiOptions().font + ": a glyph for at least one emoji of list is expected, got none");
   const std::string good = "1F600 ; fully-qualified # x E1.0 grinning face";
   CHECK(of_list(good) == "nothing");
-  CHECK(of_list(good) == "out: a new or empty folder is expected, got one with files");
+  CHECK(of_list(good) == "out: a new or empty folder is expected, got one that is in use");
   std::filesystem::remove_all(folder / "out");
 
   EmojiOptions options;

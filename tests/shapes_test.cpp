@@ -104,7 +104,7 @@ TEST_CASE("shapes: equal options give equal bytes, another seed gives others") {
     different += bytes != read_file(folder / ("c/" + name));
     ++files;
   }
-  CHECK(files == 20 + 256 + 96 + 3);
+  CHECK(files == 20 + 256 + 84 + 12 * 5 + 3);
   CHECK(different > 300);
 }
 

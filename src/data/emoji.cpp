@@ -17,6 +17,7 @@
 #include <sstream>
 #include "core/parallel.h"
 #include "io/json.h"
+#include "data/new_folder.h"
 #include "siglip/checkpoint.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
@@ -198,22 +199,13 @@ std::string file_name(const Emoji& emoji) {
   for (std::size_t i = 0; i < emoji.code_points.size(); ++i) name << (i ? "-" : "") << std::hex << emoji.code_points[i];
   return name.str() + ".png";
 }
-
-// FolderWriter flushes the files, all at the end.
-void write_plainly(const std::string& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  require(file.good(), path, "cannot be written");
-}
 }  // namespace
 
 bool has_emoji() { return true; }
 
 void make_emoji(const std::string& dir, const EmojiOptions& options) {
   require(options.size >= 8 && options.size <= 1024, "make_emoji", "size is 8 to 1024 pixels, got ", options.size);
-  std::error_code ignored;
-  require(!fs::exists(dir) || fs::is_empty(dir, ignored), dir, "a new or empty folder is expected, got one with files");
+  require_new_folder(dir);
   std::vector<Emoji> list = read_list(options.list);
   std::vector<std::string> files = draw_all(list, options);
 
@@ -228,7 +220,7 @@ void make_emoji(const std::string& dir, const EmojiOptions& options) {
   FolderWriter folder(dir);
   for (const bool is_val : {false, true}) {
     const std::string split = folder.path() + (is_val ? "/val" : "/train");
-    require(fs::create_directory(split, ignored), split, "cannot be made");
+    fs::create_directory(split);
     std::string metadata;
     for (std::size_t i = 0; i < drawn.size(); ++i) {
       if (drawn[i].is_val != is_val) continue;

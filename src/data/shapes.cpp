@@ -9,6 +9,7 @@
 #include <numbers>
 #include <set>
 #include "core/parallel.h"
+#include "data/new_folder.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/data.h"
@@ -212,13 +213,6 @@ Image draw(const Scene& scene, Dim size, Rng rng) {
 }
 
 // ---- files -------------------------------------------------------------------------------------------------------------------------------
-void write_plainly(const std::string& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  file.close();
-  require(!file.fail(), path, "a file that can be written is expected, got an error");
-}
-
 std::string picture_name(Dim i) {
   std::array<char, 32> name{};
   std::snprintf(name.data(), name.size(), "%05lld.png", static_cast<long long>(i));
@@ -253,9 +247,7 @@ void write_split(const std::string& folder, const std::vector<Scene>& scenes, co
 void make_shapes(const std::string& dir, const ShapesOptions& options) {
   require(options.size >= 16 && options.size <= 1024, "shapes", "a size of 16 to 1024 pixels is expected, got ", options.size);
   require(options.scenes >= 1 && options.scenes <= 1000000, "shapes", "1 to 1000000 scenes are expected, got ", options.scenes);
-  std::error_code ignored;
-  require(!fs::exists(dir, ignored) || (fs::is_directory(dir, ignored) && fs::is_empty(dir, ignored)), dir,
-          "a new or empty folder is expected, got one that is in use");
+  require_new_folder(dir);
   FolderWriter folder(dir);
   write_split(folder.path() + "/train", train_scenes(options.scenes, options.seed), options, 1);
   write_split(folder.path() + "/val", val_scenes(256, options.seed), options, 2);

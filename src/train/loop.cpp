@@ -156,7 +156,6 @@ double score(const std::vector<Evaluation>& evaluations) {
 
 TrainResult run_loop(Session& s) {
   const TrainConfig& c = s.config;
-  stop_requested = false;
   RunLog run_log(*s.run, s.step);
   LoaderOptions options;
   options.batch_size = c.batch_size, options.seed = static_cast<std::uint64_t>(c.seed), options.first_step = s.step;
@@ -168,6 +167,12 @@ TrainResult run_loop(Session& s) {
   const Dim first = s.step;
   double waited = 0;
   Clock::time_point step_start = Clock::now();
+
+  Dim saved = first > 0 ? first : -1;
+  const auto save_last = [&] {
+    save(s, "last", true);
+    saved = s.step;
+  };
 
   while (s.step < c.steps && !stop_requested) {
     const Batch batch = loader.next();
@@ -205,9 +210,10 @@ TrainResult run_loop(Session& s) {
     }
     run_log.write(row, evaluations);
     s.seconds = seconds_before + seconds_since(start);
-    if (last || stop_requested || s.step % c.save_every == 0) save(s, "last", true);
+    if (last || s.step % c.save_every == 0) save_last();
     step_start = Clock::now();
   }
+  if (saved != s.step) save_last();  // asked to stop between checkpoints, perhaps before the first step
   progress.finish();
 
   TrainResult result{s.run->path(), s.step, s.seconds, s.best, s.step < c.steps};
@@ -223,6 +229,7 @@ TrainResult run_loop(Session& s) {
 void request_stop() noexcept { stop_requested = true; }
 
 TrainResult train(const TrainConfig& config, std::ostream& log) {
+  stop_requested = false;
   validate(config);
   Session s = set_up(config, nullptr, log);
   write_file(s.run->file("train.json"), to_json(s.config));
@@ -232,6 +239,7 @@ TrainResult train(const TrainConfig& config, std::ostream& log) {
 }
 
 TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log) {
+  stop_requested = false;
   auto folder = std::make_unique<RunFolder>(RunFolder::open(run));
   const std::string path = folder->file("train.json");
   TrainConfig config;

@@ -111,3 +111,12 @@ TEST_CASE("rng: streams repeat, differ, and have the moments they claim") {
   std::sort(w.begin(), w.end());
   CHECK(w == v);
 }
+
+TEST_CASE("threads: a number the system may not be able to start is capped, none is refused") {
+  const int before = threads();
+  set_threads(1'000'000);
+  CHECK(threads() >= 1);
+  CHECK(threads() <= 4 * static_cast<int>(std::thread::hardware_concurrency()));
+  CHECK_THROWS_WITH_AS(set_threads(0), "set_threads: at least 1 thread, got 0", Error);
+  set_threads(before);
+}

@@ -23,7 +23,7 @@ struct Labels {
 Tensor sigmoid_loss(const Tensor& u, const Tensor& v, const Tensor& log_t, const Tensor& b, const Labels& labels = {},
                     Reduction reduction = Reduction::per_image);
 
-/// The sigmoid loss of B unit pairs whose cosines are all 0: softplus(b) (B - p) + softplus(-b) p with p positives for each image.
+/// The sigmoid loss of B pairs whose logits are all b, as with cosines of 0: softplus(b) (B - p) + softplus(-b) p, p positives an image.
 double initial_sigmoid_loss(Dim B, double b, double positives_per_image = 1);
 
 /// The bias whose sigmoid is 1/B, the share of positives: -ln(B - 1). B >= 2.

@@ -101,7 +101,8 @@ PoolStats pool_stats(Device device = Device::cpu);
 void reset_pool_peak(Device device = Device::cpu);
 void trim_pool(Device device = Device::cpu);  // gives waiting buffers back to the system
 
-/// Threads that a kernel may use (OpenMP). Results do not depend on it.
+/// Threads that a kernel may use (OpenMP), at least 1; of more than four for each processor, which the system might not be able to start, only
+/// so many are used. Results do not depend on it.
 void set_threads(int count);
 int threads();
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 #include "kernels.h"
@@ -69,8 +70,13 @@ Buffer::~Buffer() {
   if (!memory_) return;
   Pool& pool = pool_of(device_);
   std::lock_guard lock(pool.mutex);
-  pool.waiting[bytes_].push_back(memory_);
   pool.stats.in_use -= static_cast<std::int64_t>(bytes_);
+  try {
+    pool.waiting[bytes_].push_back(memory_);
+  } catch (const std::bad_alloc&) {  // not even a list entry is to be had: back to the system
+    LAUNCH(device_, release_memory, memory_);
+    pool.stats.reserved -= static_cast<std::int64_t>(bytes_);
+  }
 }
 
 Buffer::Buffer(Buffer&& other) noexcept

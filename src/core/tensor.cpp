@@ -140,8 +140,8 @@ std::vector<std::int32_t> Ids::to_vector() const {
 }
 
 void set_threads(int count) {
-  require(count >= 1 && count <= 4096, "set_threads", "1 to 4096 threads, got ", count);
-  omp_set_num_threads(count);
+  require(count >= 1, "set_threads", "at least 1 thread, got ", count);
+  omp_set_num_threads(std::min(count, 4 * omp_get_num_procs()));
 }
 int threads() { return omp_get_max_threads(); }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

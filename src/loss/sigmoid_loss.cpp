@@ -60,7 +60,7 @@ struct IsMatch {
   bool possible(const Tile& tile) const { return image_ids || tile.row_block == tile.column_block; }
 };
 
-// The smallest share of a logit that stays exact: x = max(x, 0), log1p(e), e = exp(-|x|), one at a time for the few matches.
+// The same functions as in visit_row, for one logit: the few matches are put right with them.
 Real softplus(Real x) { return std::max(x, Real(0)) + std::log1p(std::exp(-std::abs(x))); }
 Real sigmoid(Real x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
 

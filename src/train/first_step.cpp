@@ -3,11 +3,10 @@
 #include <numbers>
 #include <sstream>
 #include <vector>
+#include "siglip/loss.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-double softplus(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
-
 // The mean of <u_i, v_j> over all pairs is the product of the means.
 double mean_cosine(const Tensor& u, const Tensor& v) {
   const Dim B = u.rows(), E = u.columns();
@@ -43,9 +42,7 @@ FirstStep first_step(double measured, const Tensor& u, const Tensor& v, double t
   FirstStep check;
   check.measured = measured;
   check.mean_cosine = mean_cosine(u, v);
-  const double logit = t * check.mean_cosine + b;
-  const double sum = positives * softplus(-logit) + (B - positives) * softplus(logit);  // for each image
-  check.expected = sum * B / divisor;
+  check.expected = initial_sigmoid_loss(u.rows(), t * check.mean_cosine + b, positives) * B / divisor;
   std::ostringstream text;
   text.precision(4);
   text << "first step: loss " << measured << ", expected " << check.expected << " from B = " << u.rows() << ", t = " << t << ", b = " << b

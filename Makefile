@@ -45,13 +45,15 @@ test: configure ## build everything and run all tests
 	@cmake --build $(BUILD) --parallel $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure
 
-bench: build ## speed and memory of the loss and of a training step, as JSON
+bench: build ## speed and memory of the loss, of a training step and of the towers, as JSON
 	@$(BUILD)/siglip bench loss --json
 	@$(BUILD)/siglip bench step --json
+	@$(BUILD)/siglip bench tower --json
 
-bench-reference: build ## the same beside PyTorch, in a virtual environment of its own
+bench-reference: build ## the same and the towers beside PyTorch and ONNX Runtime, in a virtual environment of its own
 	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -c "import torch, numpy" 2>/dev/null || .venv-bench/bin/python -m pip install --quiet torch numpy
+	@.venv-bench/bin/python -c "import torch, numpy, transformers, onnx, onnxruntime, onnxscript" 2>/dev/null || \
+	  .venv-bench/bin/python -m pip install --quiet torch numpy transformers onnx onnxruntime onnxscript
 	@.venv-bench/bin/python tools/reference/bench_pytorch.py --siglip $(BUILD)/siglip
 
 lint: deps ## formatting, who includes whom, every op in the table

@@ -44,8 +44,8 @@ struct Shell {
   }
 };
 
-const std::vector<std::string> verbs{"data shapes", "train", "eval",      "classify",   "embed",      "tokenize",
-                                     "inspect",     "ops",   "gradcheck", "bench loss", "bench step", "report"};
+const std::vector<std::string> verbs{"data shapes", "train",     "eval",       "classify",   "embed",       "tokenize", "inspect",
+                                     "ops",         "gradcheck", "bench loss", "bench step", "bench tower", "report"};
 
 std::string example_of(const Shell& shell, const std::string& verb) {
   const Outcome help = shell("siglip " + verb + " --help");
@@ -178,6 +178,9 @@ TEST_CASE("cli: the keys of --json are a contract") {
   check_keys(shell.json("siglip bench loss --batch 64,65 --dim 8 --repeat 1 --json")["results"][1], loss_keys);
   check_keys(shell.json("siglip bench step --model nano --batch 8 --repeat 1 --json"),
              {"seconds", "samples_per_second", "threads", "batch", "parameters", "peak_memory_bytes", "phases"});
+  const std::vector<std::string> tower_keys{"model", "tower", "batch", "threads", "seconds", "gflops", "items_per_second"};
+  check_keys(shell.json("siglip bench tower --model nano --batch 2 --repeat 1 --json"), tower_keys);
+  check_keys(shell.json("siglip bench tower --model nano --tower text --batch 1,2 --repeat 1 --json")["results"][1], tower_keys);
 }
 
 TEST_CASE("cli: embed writes rows and says what they are") {
@@ -253,6 +256,7 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"gradcheck --threads 1025", "--threads: a whole number from 0 to 1024 is expected, got 1025"},
       {"bench loss --batch 8,0", "--batch: whole numbers from 1 to 4194304 are expected, got 0"},
       {"bench loss --batch ,", "--batch: at least one number is expected, got \",\""},
+      {"bench tower --tower left", "--tower: vision or text is expected, got \"left\""},
       {"bench step --model tiy", "--model: preset: the name of a known model is expected, got \"tiy\"; the nearest is \"tiny\""},
   };
   for (const auto& [words, answer] : answers) CHECK(shell.refusal("siglip " + words) == "2 siglip: " + answer);

@@ -26,6 +26,7 @@ void add_gradcheck(CLI::App& program);  // compiled in double
 void add_bench(CLI::App& program);
 void add_bench_loss(CLI::App& bench);
 void add_bench_step(CLI::App& bench);
+void add_bench_tower(CLI::App& bench);
 void add_report(CLI::App& program);
 std::string version();
 

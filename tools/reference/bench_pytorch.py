@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""siglip.cpp beside PyTorch 2, in one run: the sigmoid loss and a training step, with equal sizes, threads and data in memory.
+"""siglip.cpp beside PyTorch 2 and ONNX Runtime, in one run: the sigmoid loss, a training step, and the towers of a published shape with
+random weights, with equal sizes, threads and data in memory.
 
-    python tools/reference/bench_pytorch.py                     # both, a table
+    python tools/reference/bench_pytorch.py                     # all, as tables
     python tools/reference/bench_pytorch.py --only loss --batch 8192 --repeat 3
     python tools/reference/bench_pytorch.py --json > bench.json # messages go to stderr
 
@@ -22,6 +23,7 @@ import time
 
 LOSS_VARIANTS = ["dense", "chunked", "checkpointed"]
 STEP_VARIANTS = ["eager", "compiled"]
+TOWER_VARIANTS = ["PyTorch", "ONNX Runtime"]
 CHUNK = 1024  # rows of the logits at a time
 
 
@@ -234,6 +236,57 @@ def measure_step(variant, batch, threads, steps):
     return {"seconds": times[len(times) // 2], "bytes": above.bytes(), "parameters": sum(p.numel() for p in model.parameters()), "loss": first, "last": value}
 
 
+# ---- the towers, as transformers has them ------------------------------------------------------------------------------------------
+
+
+def export_onnx(torch, tower, model, inputs, path):
+    name = "pixel_values" if tower == "vision" else "input_ids"
+    torch.onnx.export(model, (), path, kwargs={name: inputs}, input_names=[name], output_names=["last_hidden_state", "pooler_output"], dynamo=True)
+
+
+def measure_tower(variant, tower, batch, threads, rounds):
+    import contextlib
+    import io
+    import tempfile
+    import torch
+    import transformers
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    if tower == "vision":
+        model = transformers.SiglipVisionModel(transformers.SiglipVisionConfig()).eval()
+        inputs = torch.rand(batch, 3, 224, 224) * 2 - 1
+    else:
+        model = transformers.SiglipTextModel(transformers.SiglipTextConfig()).eval()
+        inputs = torch.randint(0, 32000, (batch, 64))
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        if variant == "ONNX Runtime":
+            import onnxruntime
+
+            path = os.path.join(folder, "tower.onnx")
+            with contextlib.redirect_stdout(io.StringIO()):  # the exporter talks
+                export_onnx(torch, tower, model, inputs, path)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            feed = {session.get_inputs()[0].name: inputs.numpy()}
+
+            def call():
+                session.run(None, feed)
+        else:
+
+            def call():
+                model(inputs)
+
+        times = []
+        for _ in range(rounds + 1):
+            start = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - start)
+    times = sorted(times[1:])
+    return {"seconds": times[len(times) // 2]}
+
+
 # ---- processes ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -267,7 +320,7 @@ def ours(options, *arguments):
 def compare(options, title, our_arguments, their_arguments):
     """Rows of one table: ours first, then each variant of theirs; the best time of all rounds and the memory that went with it."""
     runners = [("siglip.cpp", lambda: ours(options, *our_arguments))]
-    runners += [(f"PyTorch {name}", lambda arguments=arguments: theirs(options, *arguments)) for name, arguments in their_arguments]
+    runners += [(name, lambda arguments=arguments: theirs(options, *arguments)) for name, arguments in their_arguments]
     best, skipped = {}, {}
     for round_ in range(options.repeat):
         for name, measure in runners:
@@ -316,15 +369,17 @@ def positive_list(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["loss", "step"], help="one of the two comparisons")
+    parser.add_argument("--only", choices=["loss", "step", "tower"], help="one of the three comparisons")
     parser.add_argument("--batch", type=positive_list, default=[8192, 16384], help="batch sizes of the loss (8192,16384)")
     parser.add_argument("--dim", type=int, default=768, help="embedding width of the loss (768)")
     parser.add_argument("--step-batch", type=int, default=256, help="batch size of the training step (256)")
+    parser.add_argument("--tower-batch", type=positive_list, default=[1, 8], help="pictures or texts at once (1,8)")
     parser.add_argument("--steps", type=int, default=20, help="steps timed in a process, of which the median counts (20)")
+    parser.add_argument("--rounds", type=int, default=5, help="calls of a tower timed in a process, of which the median counts (5)")
     parser.add_argument("--warmup", type=int, default=0, help="full-size rounds before the loss is timed (0)")
     parser.add_argument("--repeat", type=int, default=2, help="rounds of all variants (2)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads of both sides (all)")
-    parser.add_argument("--variants", type=lambda text: text.split(","), default=LOSS_VARIANTS + STEP_VARIANTS, help="those of PyTorch to run")
+    parser.add_argument("--variants", type=lambda text: text.split(","), default=LOSS_VARIANTS + STEP_VARIANTS + TOWER_VARIANTS, help="those of theirs to run")
     parser.add_argument("--siglip", default="build/siglip", help="our program (build/siglip)")
     parser.add_argument("--json", action="store_true", help="JSON on stdout in place of the tables")
     parser.add_argument("--measure", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -332,19 +387,29 @@ def main():
 
     if options.measure:
         kind, variant, *sizes = options.measure
-        print(json.dumps((measure_loss if kind == "loss" else measure_step)(variant, *map(int, sizes))))
+        if kind == "tower":
+            print(json.dumps(measure_tower(variant, sizes[0], *map(int, sizes[1:]))))
+        else:
+            print(json.dumps((measure_loss if kind == "loss" else measure_step)(variant, *map(int, sizes))))
         return 0
 
     tables = []
-    if options.only != "step":
+    if options.only in (None, "loss"):
         for batch in options.batch:
-            variants = [(name, ["loss", name, batch, options.dim, options.threads, options.warmup]) for name in LOSS_VARIANTS if name in options.variants]
+            variants = [(f"PyTorch {name}", ["loss", name, batch, options.dim, options.threads, options.warmup]) for name in LOSS_VARIANTS if name in options.variants]
             title = f"Sigmoid loss, forward and backward, B = {batch}, E = {options.dim}, {options.threads} threads"
             tables.append(compare(options, title, ["loss", "--batch", batch, "--dim", options.dim], variants))
-    if options.only != "loss":
-        variants = [(name, ["step", name, options.step_batch, options.threads, options.steps]) for name in STEP_VARIANTS if name in options.variants]
+    if options.only in (None, "step"):
+        variants = [(f"PyTorch {name}", ["step", name, options.step_batch, options.threads, options.steps]) for name in STEP_VARIANTS if name in options.variants]
         title = f"Training step, two 96-wide 3-block towers, B = {options.step_batch}, {options.threads} threads"
         tables.append(compare(options, title, ["step", "--model", "tiny", "--batch", options.step_batch], variants))
+    if options.only in (None, "tower"):
+        for tower in ("vision", "text"):
+            for batch in options.tower_batch:
+                variants = [(name, ["tower", name, tower, batch, options.threads, options.rounds]) for name in TOWER_VARIANTS if name in options.variants]
+                title = f"B/16-224 {tower} tower, batch {batch}, {options.threads} threads"
+                arguments = ["tower", "--tower", tower, "--batch", batch, "--repeat", options.rounds]
+                tables.append(compare(options, title, arguments, variants))
     if options.json:
         print(json.dumps(tables, indent=2))
     else:

@@ -3,9 +3,11 @@
 
 namespace siglip::tools {
 void add_bench(CLI::App& program) {
-  CLI::App& bench = add_verb(program, "bench", "Measure the loss or a training step on this machine.", "siglip bench loss --batch 1024 --dim 64");
+  CLI::App& bench =
+      add_verb(program, "bench", "Measure the loss, a training step or a tower on this machine.", "siglip bench loss --batch 1024 --dim 64");
   bench.require_subcommand(1);
   add_bench_loss(bench);
   add_bench_step(bench);
+  add_bench_tower(bench);
 }
 }  // namespace siglip::tools

@@ -4,13 +4,13 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
-#include "io/json.h"
 #include "siglip/loss.h"
 #include "siglip/ops.h"
 #include "siglip/rng.h"
 #include "siglip/tape.h"
 #include "train/run_folder.h"
 #include "verbs.h"
+#include "verbs/bench_inputs.h"
 
 namespace siglip::tools {
 namespace {
@@ -21,16 +21,6 @@ struct Settings {
   std::int64_t dim = 768, repeat = 3;
   bool json = false;
 };
-
-std::vector<Dim> batches_of(const Settings& s) {
-  std::vector<Dim> batches;
-  for (const std::string& part : split_list(s.batch)) {
-    batches.push_back(parse_whole("--batch", part));
-    if (batches.back() < 1 || batches.back() > 1 << 22) throw WrongUse("--batch: whole numbers from 1 to 4194304 are expected, got " + part);
-  }
-  if (batches.empty()) throw WrongUse("--batch: at least one number is expected, got \"" + s.batch + "\"");
-  return batches;
-}
 
 Tensor random_rows(Dim rows, Dim columns, std::uint64_t stream) {
   const Tensor x({rows, columns});
@@ -117,11 +107,11 @@ void print(const Json& results) {
 
 void bench_loss_verb(const Settings& s) {
   Json results = Json::array();
-  for (Dim B : batches_of(s)) results.push_back(bench(B, s.dim, s.repeat));
-  if (!s.json) return print(results);
-  Json json = results.size() == 1 ? results[0] : Json::object();
-  json["results"] = results;
-  std::cout << json.dump(2) << '\n';
+  for (Dim B : batch_list(s.batch, 1 << 22)) results.push_back(bench(B, s.dim, s.repeat));
+  if (s.json)
+    print_results(results);
+  else
+    print(results);
 }
 }  // namespace
 

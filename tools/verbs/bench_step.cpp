@@ -1,5 +1,4 @@
 // bench_step.cpp — siglip bench step: one training step on data in memory, and where its time goes.
-#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -8,10 +7,10 @@
 #include "siglip/loss.h"
 #include "siglip/model.h"
 #include "siglip/optim.h"
-#include "siglip/rng.h"
 #include "siglip/tape.h"
 #include "train/run_folder.h"
 #include "verbs.h"
+#include "verbs/bench_inputs.h"
 
 namespace siglip::tools {
 namespace {
@@ -25,22 +24,8 @@ enum Phase { vision, text, loss, backward, optimizer, phases };
 constexpr const char* phase_names[phases] = {"vision", "text", "loss", "backward", "optimizer"};
 using Seconds = std::array<double, phases>;
 
-struct Data {
-  Tensor images;
-  Ids tokens;
-};
-
-Data random_data(const SiglipConfig& c, Dim batch) {
-  Rng rng(1);
-  const Tensor images({batch, 3, c.image_size, c.image_size});
-  for (Dim i = 0; i < images.size(); ++i) images.data()[i] = static_cast<Real>(rng.uniform(-1, 1));
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(batch * c.context));
-  for (std::int32_t& id : ids) id = static_cast<std::int32_t>(rng.below(c.vocab_size));
-  return {images, Ids({batch, c.context}, ids)};
-}
-
 // The step of the trainer, with a clock read between its parts.
-Seconds step(const Siglip& model, AdamW& adamw, const Data& data) {
+Seconds step(const Siglip& model, AdamW& adamw, const BenchInputs& data) {
   Seconds seconds{};
   auto last = std::chrono::steady_clock::now();
   const auto lap = [&](Phase phase) {
@@ -65,26 +50,11 @@ Seconds step(const Siglip& model, AdamW& adamw, const Data& data) {
   return seconds;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-SiglipConfig model_of(const Settings& s) {
-  try {
-    SiglipConfig config = preset(s.model);
-    config.vocab_size = s.vocab;
-    return config;
-  } catch (const Error& e) {
-    throw WrongUse(std::string("--model: ") + e.what());
-  }
-}
-
 void bench_step_verb(const Settings& s) {
-  const SiglipConfig config = model_of(s);
+  const SiglipConfig config = bench_model(s.model, s.vocab);
   const Siglip model(config);
   initialize(model, 1);
-  const Data data = random_data(config, s.batch);
+  const BenchInputs data = random_inputs(config, s.batch);
   AdamW adamw(model.parameters(), {});
   const std::int64_t before = pool_stats().in_use;
   reset_pool_peak();

@@ -186,6 +186,13 @@ TEST_CASE("safetensors: a header of very many tensors is read in linear time") {
   CHECK(of_header(header + "}") == "nothing");
 }
 
+TEST_CASE("safetensors: a shape of very many axes is refused, in linear time") {
+  std::string axes = "1";
+  for (int i = 0; i < 1000000; ++i) axes += ",1";
+  CHECK(of_header(one("\"F32\"", "[" + axes + "]", "[0, 4]"), 4) == "x: tensor \"a\": at most 8 axes are expected, got 1000001");
+  CHECK(of_header(one("\"F32\"", "[1, 1, 1, 1, 1, 1, 1, 1]", "[0, 4]"), 4) == "nothing");
+}
+
 TEST_CASE("safetensors: what cannot be read or is not real") {
   const TemporaryFolder folder;
   const auto said = [&](const std::string& path) { return complaint_of([&] { SafetensorsFile file(path); }, folder.path); };

@@ -41,7 +41,7 @@ struct SafetensorsFile::File {
 
 namespace {
 constexpr std::int64_t most_header = 1 << 24;  // a hundred thousand tensors; a SigLIP has at most about a thousand
-constexpr std::size_t most_name = 1024;
+constexpr std::size_t most_name = 1024, most_axes = 8;
 
 // Bytes of an element; 0 for a type that the format does not have.
 std::int64_t element_bytes(const std::string& dtype) {
@@ -61,8 +61,9 @@ std::vector<std::int64_t> whole_numbers(const Json& json, const std::string& whe
   require(json.is_array(), where, "a list of whole numbers from 0 up is expected, got ", brief(json));
   std::vector<std::int64_t> numbers;
   for (const Json& number : json) {
-    require(number.is_number_unsigned() && number.get<std::uint64_t>() <= INT64_MAX, where, "a list of whole numbers from 0 up is expected, got ",
-            brief(json));
+    // Not require: its arguments would write the whole list out for each of its numbers.
+    const bool whole = number.is_number_unsigned() && number.get<std::uint64_t>() <= INT64_MAX;
+    if (!whole) fail(where, "a list of whole numbers from 0 up is expected, got ", brief(json));
     numbers.push_back(number.get<std::int64_t>());
   }
   return numbers;
@@ -77,6 +78,7 @@ TensorInfo read_entry(const std::string& name, const Json& entry, std::int64_t d
   const std::int64_t element = entry["dtype"].is_string() ? element_bytes(entry["dtype"].get<std::string>()) : 0;
   require(element > 0, where, "a known dtype is expected, got ", brief(entry["dtype"]));
   const Shape shape = whole_numbers(entry["shape"], where + " shape");
+  require(shape.size() <= most_axes, where, "at most ", most_axes, " axes are expected, got ", shape.size());
   const std::vector<std::int64_t> offsets = whole_numbers(entry["data_offsets"], where + " data_offsets");
   require(offsets.size() == 2 && offsets[0] <= offsets[1] && offsets[1] <= data_bytes, where, "data_offsets [begin, end] within the ", data_bytes,
           " bytes of data are expected, got ", brief(entry["data_offsets"]));

@@ -1,49 +1,11 @@
 // The program as its users meet it: every example of every --help is run, every kind of wrong use is answered.
 #ifdef SIGLIP_PROGRAM_FOLDER
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <fstream>
-#include <iterator>
-#include "io/json.h"
+#include "shell.h"
 #include "siglip/train.h"
-#include "temporary_folder.h"
 using namespace siglip;
 
 namespace {
-struct Outcome {
-  int exit_code;
-  std::string out, err;
-};
-
-std::string contents(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-// A folder where shell commands run and siglip is the program of this build.
-struct Shell {
-  TemporaryFolder folder;
-  Outcome operator()(const std::string& command) const {
-    const std::string line = "cd " + folder.path + " && PATH=" SIGLIP_PROGRAM_FOLDER ":$PATH && { " + command + "\n} >.out 2>.err </dev/null";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), contents(folder / ".out"), contents(folder / ".err")};
-  }
-  Json json(const std::string& command) const {
-    const Outcome run = (*this)(command);
-    INFO(command, ": ", run.err);
-    CHECK(run.exit_code == 0);
-    return parse_json(run.out, command);
-  }
-  // Exit code and the one line that says why.
-  std::string refusal(const std::string& command) const {
-    const Outcome run = (*this)(command);
-    CHECK(run.out == "");
-    return std::to_string(run.exit_code) + " " + run.err.substr(0, run.err.find('\n'));
-  }
-};
-
 const std::vector<std::string> verbs{"data shapes", "train",     "eval",       "classify",   "embed",       "tokenize", "inspect",
                                      "ops",         "gradcheck", "bench loss", "bench step", "bench tower", "report"};
 
@@ -250,7 +212,7 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"eval x --data y --candidates 1", "--candidates: split, all or a number from 2, got \"1\""},
       {"classify x y", "--labels: either --labels or --labels-file is expected, got neither"},
       {"classify x y --labels ' , '", "--labels: at least one label is expected, got \" , \""},
-      {"classify x y --labels a --template b", "--template: a text with {} for the label is expected, got \"b\""},
+      {"classify x y --labels a --template b", "--template: {} is expected where the name goes, got \"b\""},
       {"gradcheck --op sofmax", "--op: unknown op \"sofmax\"; the nearest is \"softmax\""},
       {"ops --threads 1", "unknown flag --threads; the nearest is --help"},
       {"gradcheck --threads 1025", "--threads: a whole number from 0 to 1024 is expected, got 1025"},

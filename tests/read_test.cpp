@@ -154,8 +154,16 @@ TEST_CASE("class folders: with and without splits") {
   CHECK(train[1].text == "a dog, only a dog");
   CHECK(train[1].label == 1);
   CHECK(data.split("test").pairs[0].label == 2);
-  CHECK_THROWS_WITH_AS(read_data(folder.path, {.text_template = "a photo"}),
-                       "text template: {} is expected where the class name goes, got \"a photo\"", Error);
+  CHECK_THROWS_WITH_AS(read_data(folder.path, {.text_template = "a photo"}), "text template: {} is expected where the name goes, got \"a photo\"",
+                       Error);
+  CHECK(fill_template("{}{} {", "a{}") == "a{}a{} {");
+
+  // A class is asked about in the very words it was trained with.
+  const auto tokenizer = learn_words({train[0].text, train[1].text, "a emu, only a emu"}, 8);
+  const Ids classes = class_tokens(data, *tokenizer);
+  CHECK(classes.shape() == Shape{3, 8});
+  CHECK(classes.to_vector() == tokenizer->encode({"a cat, only a cat", "a dog, only a dog", "a emu, only a emu"}).to_vector());
+  CHECK(!class_tokens(DataSet{}, *tokenizer).defined());
 
   const TemporaryFolder plain;  // here "train" is a class like any other
   for (int i = 0; i < 60; ++i)

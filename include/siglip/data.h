@@ -76,6 +76,11 @@ struct DataOptions {
 /// Throws Error naming file and line: no such path, unknown layout, a missing column, an unclosed quote, no pair.
 DataSet read_data(const std::string& path, const DataOptions& options = {});
 
+/// "a photo of a {}" with `name` for every {}. Throws Error naming `where` if there is no {}.
+std::string fill_template(const std::string& text_template, const std::string& name, const std::string& where = "text template");
+/// (classes, T): the tokens of one caption for each class of `data`, in label order; undefined without classes.
+Ids class_tokens(const DataSet& data, const Tokenizer& tokenizer);
+
 /// Random shift and scale of the picture inside its frame, and a mirror: small data sets need more than one view of a picture.
 struct Augmentation {
   double shift = 0;  // up to this fraction of the edge in each direction

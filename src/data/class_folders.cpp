@@ -27,11 +27,6 @@ std::vector<std::string> pictures(const std::string& folder) {
   return names;
 }
 
-std::string caption(std::string text, const std::string& name) {
-  for (std::size_t at = 0; (at = text.find("{}", at)) != std::string::npos; at += name.size()) text.replace(at, 2, name);
-  return text;
-}
-
 /// The pairs of one folder of class folders.
 Split read_split(const std::string& name, const std::string& folder, const std::vector<std::string>& classes, const DataOptions& options) {
   Split split{name, {}};
@@ -39,16 +34,30 @@ Split read_split(const std::string& name, const std::string& folder, const std::
   for (std::size_t label = 0; label < classes.size(); ++label) {
     if (!fs::is_directory(folder + "/" + classes[label])) continue;
     for (const std::string& picture : pictures(folder + "/" + classes[label]))
-      split.pairs.push_back({root.resolve(classes[label] + "/" + picture, folder), caption(options.text_template, classes[label]),
+      split.pairs.push_back({root.resolve(classes[label] + "/" + picture, folder), fill_template(options.text_template, classes[label]),
                              static_cast<std::int32_t>(label), false});
   }
   return split;
 }
 }  // namespace
 
+std::string fill_template(const std::string& text_template, const std::string& name, const std::string& where) {
+  std::string text = text_template;
+  std::size_t at = text.find("{}");
+  require(at != std::string::npos, where, "{} is expected where the name goes, got \"", text_template, "\"");
+  for (; at != std::string::npos; at = text.find("{}", at + name.size())) text.replace(at, 2, name);
+  return text;
+}
+
+Ids class_tokens(const DataSet& data, const Tokenizer& tokenizer) {
+  if (data.classes.empty()) return {};
+  std::vector<std::string> texts;
+  for (const std::string& name : data.classes) texts.push_back(fill_template(data.text_template, name));
+  return tokenizer.encode(texts);
+}
+
 DataSet read_class_folders(const std::string& root, const DataOptions& options) {
-  require(options.text_template.find("{}") != std::string::npos, "text template", "{} is expected where the class name goes, got \"",
-          options.text_template, "\"");
+  fill_template(options.text_template, "");  // says what is wrong before any folder is read
   // A folder train that holds pictures itself is the class of trains.
   std::vector<std::pair<std::string, std::string>> folders;  // split, folder
   for (const std::string& name : subfolders(root)) {

@@ -57,17 +57,6 @@ std::vector<std::string> captions_of(const Split& split) {
   return texts;
 }
 
-Ids class_tokens(const DataSet& data, const Tokenizer& tokenizer) {
-  if (data.classes.empty()) return {};
-  std::vector<std::string> texts;
-  for (const std::string& name : data.classes) {
-    std::string text = data.text_template;
-    if (const std::size_t at = text.find("{}"); at != std::string::npos) text.replace(at, 2, name);
-    texts.push_back(text);
-  }
-  return tokenizer.encode(texts);
-}
-
 // Settings that stand for "decide for me" get their numbers.
 void resolve(TrainConfig& c, Dim samples) {
   if (c.loss == "softmax") c.positives = "diagonal";  // the softmax has one right answer by definition

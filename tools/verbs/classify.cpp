@@ -26,10 +26,12 @@ std::vector<std::string> labels_of(const Settings& s) {
 }
 
 std::vector<std::string> captions_of(const std::vector<std::string>& labels, const std::string& text_template) {
-  const std::size_t at = text_template.find("{}");
-  if (at == std::string::npos) throw WrongUse("--template: a text with {} for the label is expected, got \"" + text_template + "\"");
   std::vector<std::string> captions;
-  for (const std::string& label : labels) captions.push_back(std::string(text_template).replace(at, 2, label));
+  try {
+    for (const std::string& label : labels) captions.push_back(fill_template(text_template, label, "--template"));
+  } catch (const Error& e) {
+    throw WrongUse(e.what());
+  }
   return captions;
 }
 

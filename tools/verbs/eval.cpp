@@ -52,17 +52,6 @@ TrainConfig configured(const Settings& s) {
   return config;
 }
 
-Ids class_tokens(const DataSet& data, const Tokenizer& tokenizer) {
-  if (data.classes.empty()) return {};
-  std::vector<std::string> texts;
-  for (const std::string& name : data.classes) {
-    std::string text = data.text_template;
-    if (const std::size_t at = text.find("{}"); at != std::string::npos) text.replace(at, 2, name);
-    texts.push_back(text);
-  }
-  return tokenizer.encode(texts);
-}
-
 Candidates parse_candidates(const std::string& text) {
   try {
     return Candidates::parse(text);

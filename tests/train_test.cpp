@@ -1,5 +1,7 @@
 // Training: resumes to the same bits, never overwrites, stops where numbers stop.
 #include <doctest/doctest.h>
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -8,6 +10,7 @@
 #include "siglip/train.h"
 #include "temporary_folder.h"
 #include "train/first_step.h"
+#include "train/repeats.h"
 #include "train/run_folder.h"
 using namespace siglip;
 namespace fs = std::filesystem;
@@ -137,20 +140,85 @@ TEST_CASE("train: a loss that is not finite stops the run and says where") {
   CHECK(!fs::exists(c.out + "/last"));
 }
 
-TEST_CASE("train: equal captions and black pictures are dull, not fatal") {
+TEST_CASE("train: equal captions and black pictures are dull, not fatal; what equal captions cost is said") {
   const TemporaryFolder folder;
-  std::ostringstream log;
   std::string table = "file_name,text\n";
   for (int i = 0; i < 8; ++i) {
     const std::string name = std::to_string(i) + ".png";
     write_png(folder / name, {8, 8, std::vector<std::uint8_t>(192, 0)});
     table += name + ",nothing to see\n";
   }
+  folder.write("pairs.csv", table + "none.png,left out\n");
+  const auto said = [&](const std::string& out, const char* loss, const char* positives) {
+    TrainConfig c = small_run(folder / out);
+    c.data = folder / "pairs.csv", c.batch_size = 4, c.steps = 3, c.candidates = "split", c.val_fraction = 0, c.loss = loss, c.positives = positives;
+    std::ostringstream log;
+    CHECK(train(c, log).steps == 3);
+    const std::string text = log.str(), skipped = folder / (out + "/skipped.txt");
+    CHECK(text.ends_with("data: 1 pictures could not be read and were left out; they are listed in " + skipped + "\n"));
+    CHECK(read_file(skipped).find("none.png") != std::string::npos);
+    const std::size_t begin = text.find("captions repeat: ");
+    CHECK(text.find("captions repeat: ", begin + 1) == std::string::npos);  // once
+    return text.substr(begin, text.find('\n', begin) - begin);
+  };
+  const std::string repeat = "captions repeat: in the batch of step 1 a picture shares its caption with 3 others on average; ";
+  CHECK(said("caption", "sigmoid", "caption") == repeat + "they count as matches (--positives caption), which costs nothing");
+  CHECK(said("diagonal", "sigmoid", "diagonal") ==
+        repeat + "they are trained as mismatches (--positives diagonal), so the loss cannot fall below 2.25; --positives caption avoids it");
+  CHECK(said("softmax", "softmax", "caption") ==
+        repeat + "the softmax takes one of them for right and the others for wrong, so its loss cannot fall below 1.39");
+  // All alike, the softmax is at its floor ln 4 from the first step on.
+  CHECK(read_history(folder / "softmax").log[0].loss == doctest::Approx(std::log(4.0)).epsilon(1e-5));
+}
+
+TEST_CASE("train: captions that first repeat in a later batch are reported then") {
+  CHECK(count_repeats({4, 5, 6}).others == 0);
+  const Repeats some = count_repeats({1, 2, 2, 3});
+  CHECK(some.others == 0.5);
+  CHECK(some.softmax_floor == doctest::Approx(std::log(2.0) / 2));
+  CHECK(some.diagonal_floor == doctest::Approx(std::log(2.0)));
+
+  // Two of eight captions are equal, and the first batches of two have others.
+  const TemporaryFolder folder;
+  std::string table = "file_name,text\n";
+  for (int i = 0; i < 8; ++i) {
+    write_png(folder / (std::to_string(i) + ".png"), {8, 8, std::vector<std::uint8_t>(192, static_cast<std::uint8_t>(30 * i))});
+    table += std::to_string(i) + ".png,picture " + std::to_string(i == 1 ? 0 : i) + "\n";
+  }
   TrainConfig c = small_run(folder / "run");
-  c.data = folder.write("pairs.csv", table), c.batch_size = 4, c.steps = 3, c.candidates = "split";
-  const TrainResult result = train(c, log);
-  CHECK(result.steps == 3);
-  CHECK(log.str().find("captions repeat: 3 other pairs of a batch share an image's caption on average") != std::string::npos);
+  c.data = folder.write("pairs.csv", table), c.batch_size = 4, c.steps = 40, c.val_fraction = 0, c.candidates = "split", c.eval_every = 40;
+  Dim first = 0;
+  for (; c.seed < 100 && first < 2; ++c.seed)
+    for (first = 0; first < 40; ++first) {
+      const std::vector<Dim> batch = Loader::order(8, 4, static_cast<std::uint64_t>(c.seed), first);
+      if (std::count(batch.begin(), batch.end(), 0) && std::count(batch.begin(), batch.end(), 1)) break;
+    }
+  --c.seed;
+  REQUIRE(first >= 2);
+  std::ostringstream log;
+  train(c, log);
+  CHECK(log.str().find("captions repeat: in the batch of step " + std::to_string(first + 1) + " a picture shares its caption with 0.5 others") !=
+        std::string::npos);
+}
+
+TEST_CASE("train: a split that asks nothing is refused before anything is written") {
+  const TemporaryFolder folder;
+  std::string table = "file_name,text,distractor\n";
+  for (int i = 0; i < 4; ++i) {
+    for (const char* split : {"train", "val"}) {
+      fs::create_directories(folder / split);
+      write_png(folder / (std::string(split) + "/" + std::to_string(i) + ".png"), {8, 8, std::vector<std::uint8_t>(192, 9)});
+    }
+    table += std::to_string(i) + ".png,picture " + std::to_string(i) + ",true\n";
+  }
+  folder.write("val/metadata.csv", table);
+  for (std::size_t at; (at = table.find(",true")) != std::string::npos;) table.replace(at, 5, ",false");
+  folder.write("train/metadata.csv", table);
+  TrainConfig c = small_run(folder / "run");
+  c.data = folder.path, c.batch_size = 4;
+  std::ostringstream log;
+  CHECK_THROWS_WITH_AS(train(c, log), "val: at least one query, got only distractors", Error);
+  CHECK(!fs::exists(c.out));
 }
 
 TEST_CASE("train: settings are checked before anything is made") {

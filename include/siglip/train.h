@@ -20,7 +20,8 @@ struct Pretrained {
   std::unique_ptr<Tokenizer> tokenizer;
   Preprocessing preprocessing;
 
-  /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing.
+  /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing, or, if the folder has
+  /// checksums.txt, as those that train writes have, the file that is not as it was saved.
   static Pretrained load(const std::string& path);
   Tensor embed(const std::vector<Image>& images) const;       // (N, E), unit rows, in batches
   Tensor embed(const std::vector<std::string>& texts) const;  // (N, E), unit rows, in batches
@@ -52,11 +53,11 @@ struct NamedSamples {
   std::shared_ptr<const Samples> samples;
 };
 
-/// Embeddings of every sample of one split: images and texts (N, E), unit rows.
+/// Embeddings of the first `count` samples of one split (0: all of them): images and texts (N, E), unit rows.
 struct Embeddings {
   Tensor images, texts;
 };
-Embeddings embed(const Siglip& model, const Samples& samples, Dim batch = 256);
+Embeddings embed(const Siglip& model, const Samples& samples, Dim count = 0, Dim batch = 256);
 
 /// Retrieval in both directions, and zero-shot accuracy where the samples have labels. `splits` are evaluated in order; `all` candidates come
 /// from `splits` and `others`. At most `most` queries a split (0: all), the first ones.
@@ -106,8 +107,8 @@ struct TrainResult {
 /// Throws Error: bad data, a setting out of range, a loss or gradient that is not finite (naming step, tensor and last good checkpoint).
 TrainResult train(const TrainConfig& config, std::ostream& log);
 
-/// Continues `run` (a folder, or "latest" below runs/train) to the same bits as if it had never been interrupted. `changes` may set only what
-/// does not change the numbers: threads, eval_every and save_every stay as they were unless given; anything else that differs throws Error.
+/// Continues `run` (a folder, or "latest" below runs/train) from its `last`, to the same bits as if it had never been interrupted. `changes` may
+/// set only threads and save_every: anything else would change the numbers (eval_every decides which checkpoint is the best) and throws Error.
 TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log);
 
 /// Asks a running train() to finish its step, save and return. Safe in a signal handler.

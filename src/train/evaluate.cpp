@@ -4,6 +4,7 @@
 #include <map>
 #include "siglip/error.h"
 #include "siglip/train.h"
+#include "train/evaluate.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 Candidates Candidates::parse(const std::string& text) {
@@ -16,8 +17,8 @@ Candidates Candidates::parse(const std::string& text) {
   return {groups, number};
 }
 
-Embeddings embed(const Siglip& model, const Samples& samples, Dim batch) {
-  const Dim N = samples.size(), E = model.config.projection;
+Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim batch) {
+  const Dim N = count ? std::min(count, samples.size()) : samples.size(), E = model.config.projection;
   Embeddings all{Tensor({N, E}), Tensor({N, E})};
   for (Dim begin = 0; begin < N; begin += batch) {
     const Dim end = std::min(N, begin + batch);
@@ -31,10 +32,12 @@ Embeddings embed(const Siglip& model, const Samples& samples, Dim batch) {
 namespace {
 using CaptionIds = std::map<std::vector<std::int32_t>, std::int32_t>;  // equal tokens, equal id, across splits
 
+// The first `count` samples of a split.
 struct Embedded {
   const Samples* samples;
+  Dim count;
   Embeddings embeddings;
-  std::vector<std::int32_t> captions;  // of each sample
+  std::vector<std::int32_t> captions;
 };
 
 // Rows of a matrix with their caption ids: queries or candidates.
@@ -85,15 +88,22 @@ void search(Tally& tally, const Embedded& split, Dim begin, Dim end, Dim most, c
   tally.pictures = std::max(tally.pictures, static_cast<Dim>(pictures.ids.size()));
 }
 
-bool has_distractors(const Samples& samples) {
+bool has(const Samples& samples, bool distractor) {
   for (Dim i = 0; i < samples.size(); ++i)
-    if (samples.pair(i).distractor) return true;
+    if (samples.pair(i).distractor == distractor) return true;
   return false;
+}
+
+// Groups are whole, so that every query has as many candidates. A split smaller than one group is one group, and so is a split with
+// distractors: they are its candidates.
+Dim group_size(const Samples& samples, const Candidates& candidates) {
+  const bool whole = candidates.kind != Candidates::groups || has(samples, true);
+  return whole ? samples.size() : std::min(candidates.group, samples.size());
 }
 
 double zero_shot_accuracy(const Embedded& split, const Tensor& classes) {
   Dim right = 0, labelled = 0;
-  for (Dim i = 0; i < split.samples->size(); ++i) {
+  for (Dim i = 0; i < split.count; ++i) {
     const Dim label = split.samples->pair(i).label;
     if (label < 0) continue;
     ++labelled;
@@ -103,49 +113,54 @@ double zero_shot_accuracy(const Embedded& split, const Tensor& classes) {
 }
 }  // namespace
 
+void require_queries(const NamedSamples& split) { require(has(*split.samples, false), split.name, "at least one query, got only distractors"); }
+
+Dim samples_needed(const Samples& samples, const Candidates& candidates, Dim most, bool classes) {
+  const Dim N = samples.size(), group = group_size(samples, candidates);
+  if (most == 0 || classes || group == N) return N;
+  return std::min(N, (most + group - 1) / group * group);
+}
+
 std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSamples>& splits, const std::vector<NamedSamples>& others,
                                  const Candidates& candidates, const Ids& class_texts, Dim most) {
   CaptionIds caption_ids;
   std::vector<Embedded> embedded;
-  const auto take = [&](const NamedSamples& named) {
+  const auto take = [&](const NamedSamples& named, Dim queries) {
     const Samples& samples = *named.samples;
+    const Dim count = samples_needed(samples, candidates, queries, class_texts.defined());
     std::vector<std::int32_t> ids;
-    for (Dim i = 0; i < samples.size(); ++i)
+    for (Dim i = 0; i < count; ++i)
       ids.push_back(caption_ids.try_emplace(samples.ids(i), static_cast<std::int32_t>(caption_ids.size())).first->second);
-    embedded.push_back({&samples, embed(model, samples), std::move(ids)});
+    embedded.push_back({&samples, count, embed(model, samples, count), std::move(ids)});
   };
-  for (const NamedSamples& split : splits) take(split);
+  for (const NamedSamples& split : splits) require_queries(split);
+  for (const NamedSamples& split : splits) take(split, most);
   if (candidates.kind == Candidates::all)
-    for (const NamedSamples& other : others) take(other);
+    for (const NamedSamples& other : others) take(other, 0);
   const std::vector<bool> nothing_seen(caption_ids.size());
 
   Rows all_pictures, all_captions;
   if (candidates.kind == Candidates::all) {
     std::vector<bool> seen = nothing_seen;
-    for (const Embedded& e : embedded) add_candidates(all_pictures, all_captions, seen, e, 0, e.samples->size());
+    for (const Embedded& e : embedded) add_candidates(all_pictures, all_captions, seen, e, 0, e.count);
   }
   const Tensor classes = class_texts.defined() ? model.text(class_texts) : Tensor();
 
   std::vector<Evaluation> results;
   for (std::size_t s = 0; s < splits.size(); ++s) {
     const Embedded& split = embedded[s];
-    const Dim N = split.samples->size();
     Tally tally;
     if (candidates.kind == Candidates::all) {
-      search(tally, split, 0, N, most, all_pictures, all_captions);
+      search(tally, split, 0, split.count, most, all_pictures, all_captions);
     } else {
-      // Whole groups only, so that every query has as many candidates. A split smaller than one group is one group, and so is a split
-      // with distractors: they are its candidates.
-      const bool whole = candidates.kind != Candidates::groups || has_distractors(*split.samples);
-      const Dim group = whole ? N : std::min(candidates.group, N);
-      for (Dim begin = 0; begin + group <= N; begin += group) {
+      const Dim group = group_size(*split.samples, candidates);
+      for (Dim begin = 0; begin + group <= split.count; begin += group) {
         Rows pictures, captions;
         std::vector<bool> seen = nothing_seen;
         add_candidates(pictures, captions, seen, split, begin, begin + group);
         search(tally, split, begin, begin + group, most, pictures, captions);
       }
     }
-    require(!tally.image_ranks.empty(), splits[s].name, "at least one query, got only distractors");
     results.push_back({splits[s].name, static_cast<Dim>(tally.image_ranks.size()), tally.captions, recall(tally.image_ranks, tally.captions),
                        recall(tally.text_ranks, tally.pictures), classes.defined() ? zero_shot_accuracy(split, classes) : -1});
   }

@@ -5,16 +5,17 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <numeric>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "io/checksum.h"
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/loss.h"
 #include "siglip/tape.h"
 #include "train/first_step.h"
 #include "train/progress.h"
+#include "train/repeats.h"
 #include "train/session.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -50,16 +51,8 @@ PairProbabilities pair_probabilities(const Tensor& u, const Tensor& v, double t,
 
 struct StepResult {
   LogRow row;
-  double positives = 1;  // matches for each image
   Tensor u, v;
 };
-
-[[noreturn]] void stop_not_finite(const Session& s, const std::string& what) {
-  std::error_code none;
-  const bool saved = std::filesystem::exists(s.run->file("last"), none);
-  fail("train", "step ", s.step + 1, ": ", what, " is not finite; the last good checkpoint is ", saved ? s.run->file("last") : "none yet",
-       "; a lower --lr, a longer --warmup or --grad-clip 1 may help");
-}
 
 StepResult train_step(Session& s, const Batch& batch) {
   const TrainConfig& c = s.config;
@@ -77,37 +70,29 @@ StepResult train_step(Session& s, const Batch& batch) {
                             ? softmax_loss(u, v, s.model.log_t)
                             : sigmoid_loss(u, v, s.model.log_t, s.model.b, labels, c.reduction == "mean" ? Reduction::mean : Reduction::per_image);
     row.loss = double(loss.item());
-    if (!std::isfinite(row.loss)) stop_not_finite(s, "the loss");
+    if (!std::isfinite(row.loss)) stop_not_finite(s, row.step, "the loss");
     tape.backward(loss);
     result.u = u, result.v = v;
   }
   std::string worst;
   row.grad_norm = global_grad_norm(s.optimizer.parameters(), &worst);
-  if (!std::isfinite(row.grad_norm)) stop_not_finite(s, "the gradient of " + worst);
+  if (!std::isfinite(row.grad_norm)) stop_not_finite(s, row.step, "the gradient of " + worst);
   s.optimizer.step(row.lr, clip_factor(row.grad_norm, c.grad_clip));
   s.optimizer.zero_grad();
 
-  std::vector<std::int32_t> captions = batch.caption_ids.to_vector();
-  if (c.positives == "diagonal") std::iota(captions.begin(), captions.end(), 0);
-  const PairProbabilities p = pair_probabilities(result.u, result.v, row.t, row.b, captions);
+  std::vector<std::int32_t> labels = batch.caption_ids.to_vector();
+  if (c.positives == "diagonal") std::iota(labels.begin(), labels.end(), 0);
+  const PairProbabilities p = pair_probabilities(result.u, result.v, row.t, row.b, labels);
   row.p_positive = p.positive, row.p_negative = p.negative;
-  std::map<std::int32_t, double> count;
-  for (std::int32_t id : captions) ++count[id];
-  double matches = 0;
-  for (const auto& [id, n] : count) matches += n * n;
-  result.positives = matches / double(c.batch_size);
   return result;
 }
 
-// What equal captions in a batch cost, said once.
-void report_duplicates(const Session& s, double positives, Progress& progress) {
-  if (positives <= 1 || s.config.loss == "softmax") return;
-  std::ostringstream text;
-  text.precision(3);
-  text << "captions repeat: " << positives - 1 << " other pairs of a batch share an image's caption on average; "
-       << (s.config.positives == "caption" ? "they count as matches (--positives caption)"
-                                           : "each is trained as a negative of itself (--positives diagonal)");
-  progress.message(text.str());
+void check_first_step(const TrainConfig& c, const StepResult& result, const Repeats& repeats, Progress& progress) {
+  if (c.loss == "softmax") return;
+  const double matches = c.positives == "caption" ? 1 + repeats.others : 1, B = double(c.batch_size);
+  const FirstStep check = first_step(result.row.loss, result.u, result.v, result.row.t, result.row.b, matches, c.reduction == "mean" ? B * B : B);
+  progress.message(check.text);
+  if (!check.warning.empty()) progress.message("warning: " + check.warning);
 }
 
 ProgressOptions progress_options(const std::ostream& log, Dim total) {
@@ -170,24 +155,20 @@ TrainResult run_loop(Session& s) {
 
   Dim saved = first > 0 ? first : -1;
   const auto save_last = [&] {
-    save(s, "last", true);
+    run_log.flush();
+    save(s, "last");
     saved = s.step;
   };
+  bool repeats_told = false;
 
   while (s.step < c.steps && !stop_requested) {
     const Batch batch = loader.next();
     waited += batch.wait_seconds;
     StepResult result = train_step(s, batch);
     LogRow& row = result.row;
-    if (s.step == 0) {
-      report_duplicates(s, result.positives, progress);
-      if (c.loss == "sigmoid") {
-        const FirstStep check = first_step(row.loss, result.u, result.v, row.t, row.b, result.positives,
-                                           c.reduction == "mean" ? double(c.batch_size * c.batch_size) : double(c.batch_size));
-        progress.message(check.text);
-        if (!check.warning.empty()) progress.message("warning: " + check.warning);
-      }
-    }
+    const Repeats repeats = repeats_told ? Repeats{} : count_repeats(batch.caption_ids.to_vector());
+    if (repeats.others > 0) progress.message(repeats_message(repeats, row.step, c)), repeats_told = true;
+    if (s.step == 0) check_first_step(c, result, repeats, progress);
     s.moving_loss = s.step == 0 ? row.loss : 0.95 * s.moving_loss + 0.05 * row.loss;
     ++s.step;
     s.seconds = seconds_before + seconds_since(start);
@@ -205,7 +186,7 @@ TrainResult run_loop(Session& s) {
       if (score(evaluations) > s.best_score) {
         s.best_score = score(evaluations);
         s.best = evaluations;
-        save(s, "best", false);
+        save(s, "best");
       }
     }
     run_log.write(row, evaluations);
@@ -215,6 +196,7 @@ TrainResult run_loop(Session& s) {
   }
   if (saved != s.step) save_last();  // asked to stop between checkpoints, perhaps before the first step
   progress.finish();
+  if (const std::string bad = left_out(s); !bad.empty()) (*s.log) << bad << '\n';
 
   TrainResult result{s.run->path(), s.step, s.seconds, s.best, s.step < c.steps};
   if (result.interrupted) {
@@ -252,6 +234,10 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
     require(value == before[key], "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(),
             " (only threads and save_every may change)");
   validate(config);
+  const std::string last = folder->file("last");
+  std::error_code none;
+  require(std::filesystem::exists(last, none), last, "a checkpoint to continue from is expected, got none: the run ended before its first one");
+  verify_checksums(last);
   Session s = set_up(config, std::move(folder), log);
   load_state(s);
   log << "run: " << s.run->path() << " continues after step " << s.step << " of " << s.config.steps << '\n';

@@ -1,5 +1,6 @@
 // pretrained.cpp — a checkpoint folder as something to use.
 #include <filesystem>
+#include "io/checksum.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
 
@@ -20,6 +21,7 @@ std::string checkpoint_folder(const std::string& path) {
 
 Pretrained Pretrained::load(const std::string& path) {
   const std::string folder = checkpoint_folder(path);
+  if (has_checksums(folder)) verify_checksums(folder);
   Pretrained loaded{Siglip(read_config(folder)), read_tokenizer(folder), read_preprocessing(folder)};
   const SiglipConfig& c = loaded.model.config;
   require(loaded.tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids, got ",

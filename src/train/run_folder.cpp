@@ -3,8 +3,11 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
+#include "io/atomic_file.h"
 #include "siglip/error.h"
 #include "train/evaluation_json.h"
 
@@ -15,26 +18,28 @@ RunFolder::RunFolder(std::string path) : path_(std::move(path)) {
   lock_ = ::open(file(".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   require(lock_ >= 0, path_, "a folder that can be written is expected, got: ", std::strerror(errno));
   if (flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+  const int reason = errno;
   close(lock_);
-  fail(path_, "a run that nobody else is training is expected, got one locked by another process");
+  require(reason != EWOULDBLOCK, path_, "a run that nobody else is training is expected, got one locked by another process");
+  fail(path_, "a folder whose file .lock can be locked is expected, got: ", std::strerror(reason));
 }
 
 RunFolder::RunFolder(RunFolder&& other) noexcept : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
 
+// The file stays: whoever waits with it open would lock a name that is gone, and a third process a new file of the same name.
 RunFolder::~RunFolder() {
-  if (lock_ < 0) return;
-  unlink(file(".lock").c_str());
-  close(lock_);
+  if (lock_ >= 0) close(lock_);
 }
 
 RunFolder RunFolder::create(const std::string& out, const std::string& name) {
   std::error_code error;
   if (!out.empty()) {
-    require(!fs::exists(fs::path(out) / "train.json", error), out,
-            "a folder without a run is expected (a run is never overwritten), got one; --resume continues it");
     fs::create_directories(out, error);
     require(!error, out, "a folder that can be made is expected, got: ", error.message());
-    return RunFolder(out);
+    RunFolder folder(out);  // locked, so that no other process puts a run there after the next line
+    require(!fs::exists(folder.file("train.json"), error), out,
+            "a folder without a run is expected (a run is never overwritten), got one; --resume continues it");
+    return folder;
   }
   fs::create_directories("runs/train", error);
   require(!error, "runs/train", "a folder that can be made is expected, got: ", error.message());
@@ -62,7 +67,19 @@ RunFolder RunFolder::open(const std::string& run) {
   const std::string path = run_path(run);
   std::error_code error;
   require(fs::exists(fs::path(path) / "train.json", error), path, "a run folder with train.json is expected, got none");
-  return RunFolder(path);
+  RunFolder folder(path);
+  folder.remove_leftovers();
+  return folder;
+}
+
+// A process that was killed while it saved leaves a folder .last.tmpNNN or .best.tmpNNN. It may hold the only copy unless there is a whole one.
+void RunFolder::remove_leftovers() const {
+  std::error_code none;
+  std::vector<fs::path> leftovers;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_, none))
+    for (const std::string name : {"last", "best"})
+      if (entry.path().filename().string().starts_with("." + name + ".tmp") && fs::exists(file(name.c_str()), none)) leftovers.push_back(entry);
+  for (const fs::path& leftover : leftovers) fs::remove_all(leftover, none);
 }
 
 namespace {
@@ -70,30 +87,68 @@ const char* csv_header =
     "step,loss,lr,t,b,grad_norm,p_positive,p_negative,samples_per_second,peak_memory_bytes,split,pairs,candidates,"
     "image_to_text_r1,image_to_text_r5,image_to_text_r10,text_to_image_r1,text_to_image_r5,text_to_image_r10,accuracy\n";
 
-// The lines whose step is at most `last`; a torn last line falls away.
+// visit(line, "path:number") for each line. The last one may be cut off or damaged by a crash: then it falls away.
+template <class Visit>
+void each_line(const std::string& path, const Visit& visit) {
+  const std::string text = read_file(path);
+  int number = 0;
+  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) try {
+      visit(text.substr(begin, end - begin), path + ":" + std::to_string(++number));
+    } catch (const Error&) {
+      if (end + 1 < text.size()) throw;
+    }
+}
+
+// The lines whose step is at most `last`.
 template <class StepOf>
 std::string kept_lines(const std::string& path, Dim last, const StepOf& step_of) {
   std::error_code error;
   if (!fs::exists(path, error)) return "";
-  const std::string text = read_file(path);
   std::string kept;
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    const std::string line = text.substr(begin, end - begin + 1);
-    if (step_of(line) <= last) kept += line;
-  }
+  each_line(path, [&](const std::string& line, const std::string& where) {
+    if (step_of(line, where) <= last) kept += line + "\n";
+  });
   return kept;
+}
+
+Dim csv_step(const std::string& line, const std::string& where) {
+  if (line + "\n" == csv_header) return 0;
+  Dim step = 0;
+  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), step);
+  const bool whole = error == std::errc() && end != line.data() + line.size() && *end == ',' && step > 0;
+  if (!whole) fail(where, "a row that begins with its step is expected, got ", brief(line));
+  return step;
+}
+
+// A row of log.jsonl; `read` takes from it what it needs.
+template <class Read>
+void read_row(const std::string& line, const std::string& where, const Read& read) {
+  try {
+    read(parse_json(line, where));
+  } catch (const Json::exception&) {
+    fail(where, "a row as train writes it is expected, got ", brief(line));
+  }
+}
+
+Dim json_step(const std::string& line, const std::string& where) {
+  Dim step = 0;
+  read_row(line, where, [&](const Json& row) { step = row.at("step"); });
+  return step;
 }
 }  // namespace
 
 RunLog::RunLog(const RunFolder& run, Dim last_step) : csv_path_(run.file("results.csv")), jsonl_path_(run.file("log.jsonl")) {
-  const auto csv_step = [](const std::string& line) { return std::isdigit(static_cast<unsigned char>(line[0])) ? Dim{std::stoll(line)} : Dim{-1}; };
-  const auto json_step = [](const std::string& line) { return Json::parse(line).at("step").get<Dim>(); };
   const std::string csv = kept_lines(csv_path_, last_step, csv_step);
   write_file(csv_path_, csv.empty() ? csv_header : csv);
   write_file(jsonl_path_, kept_lines(jsonl_path_, last_step, json_step));
   csv_.open(csv_path_, std::ios::app);
   jsonl_.open(jsonl_path_, std::ios::app);
   csv_.precision(9);
+}
+
+void RunLog::flush() const {
+  flush_to_disk(csv_path_);
+  flush_to_disk(jsonl_path_);
 }
 
 void RunLog::write(const LogRow& r, const std::vector<Evaluation>& evaluations) {
@@ -132,24 +187,30 @@ void RunLog::write(const LogRow& r, const std::vector<Evaluation>& evaluations) 
 
 RunHistory read_history(const std::string& run) {
   RunHistory history;
-  const std::string path = run + "/log.jsonl", text = read_file(path);
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) try {
-      const Json json = parse_json(text.substr(begin, end - begin), path);
-      const auto number = [&](const char* key) { return json.at(key).is_null() ? std::nan("") : json.at(key).get<double>(); };
-      history.log.push_back({json.at("step"), number("loss"), number("lr"), number("t"), number("b"), number("grad_norm"), number("p_positive"),
-                             number("p_negative"), number("samples_per_second"), number("peak_memory_bytes")});
-      if (json.contains("evaluation"))
-        for (const Json& item : json["evaluation"]) {
-          const Evaluation e = evaluation_of(item);
-          history.evaluations.push_back({json.at("step"), e.split, e.image_to_text, e.text_to_image});
-        }
-    } catch (const Json::exception&) {
-      fail(path, "a row as train writes it is expected, got ", text.substr(begin, std::min<std::size_t>(end - begin, 80)));
-    }
+  const auto add = [&history](const Json& json) {
+    const auto number = [&](const char* key) { return json.at(key).is_null() ? std::nan("") : json.at(key).get<double>(); };
+    const LogRow row{json.at("step"),
+                     number("loss"),
+                     number("lr"),
+                     number("t"),
+                     number("b"),
+                     number("grad_norm"),
+                     number("p_positive"),
+                     number("p_negative"),
+                     number("samples_per_second"),
+                     number("peak_memory_bytes")};
+    std::vector<Evaluation> evaluations;
+    if (json.contains("evaluation"))
+      for (const Json& item : json["evaluation"]) evaluations.push_back(evaluation_of(item));
+    history.log.push_back(row);
+    for (const Evaluation& e : evaluations) history.evaluations.push_back({row.step, e.split, e.image_to_text, e.text_to_image});
+  };
+  each_line(run + "/log.jsonl", [&](const std::string& line, const std::string& where) { read_row(line, where, add); });
   return history;
 }
 
 std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t memory) {
+  require(!evaluations.empty(), "evaluation", "at least one split is expected, got none");
   // The headline is the first split that is not train.
   const Evaluation* headline = &evaluations.front();
   for (const Evaluation& e : evaluations)

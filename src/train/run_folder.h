@@ -21,6 +21,7 @@ class RunFolder {
 
  private:
   explicit RunFolder(std::string path);
+  void remove_leftovers() const;
   std::string path_;
   int lock_ = -1;
 };
@@ -33,6 +34,8 @@ class RunLog {
   /// Keeps the rows of steps up to `last_step` and goes on after them.
   RunLog(const RunFolder& run, Dim last_step);
   void write(const LogRow& row, const std::vector<Evaluation>& evaluations);
+  /// Waits until the rows are on the disk: a checkpoint must not outlive them.
+  void flush() const;
 
  private:
   std::ofstream csv_, jsonl_;

@@ -1,18 +1,17 @@
 // session.cpp — a run set up, saved and taken up again.
 #include "train/session.h"
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <ostream>
+#include "io/checksum.h"
 #include "siglip/error.h"
+#include "train/evaluate.h"
 #include "train/evaluation_json.h"
 #include "train/fields.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-std::uint64_t hash(std::uint64_t h, const void* bytes, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) h = (h ^ static_cast<const unsigned char*>(bytes)[i]) * 1099511628211u;  // FNV-1a
-  return h;
-}
-
 Filter filter_of(const TrainConfig& c) { return c.filter == "bilinear" ? Filter::bilinear : Filter::bicubic; }
 
 // ---- setting up ------------------------------------------------------------------------------------------------------------------------
@@ -23,12 +22,12 @@ std::vector<NamedSamples> decode(const TrainConfig& config, const DataSet& data,
   for (const Split& split : data.splits) {
     splits.push_back({split.name, std::make_shared<const Samples>(split, tokenizer, image_size, filter_of(config), config.strict)});
     const Samples& samples = *splits.back().samples;
+    require_queries(splits.back());
     log << "data: " << samples.size() << " pairs with " << samples.captions() << " distinct captions in " << split.name << '\n';
     for (const std::string& problem : samples.problems())
       if (++bad <= 10) log << "skipped: " << problem << '\n';
   }
   if (bad > 10) log << "skipped: " << bad - 10 << " more pictures, named in skipped.txt\n";
-  if (bad) log << "data: " << bad << " pictures could not be read and were left out\n";
   return splits;
 }
 
@@ -41,14 +40,15 @@ void write_skipped(const RunFolder& run, const std::vector<NamedSamples>& splits
 
 // A number that changes when any caption or picture does: resuming on other data is refused.
 std::string fingerprint(const std::vector<NamedSamples>& splits) {
-  std::uint64_t h = 14695981039346656037u;
+  Checksum checksum;
   for (const NamedSamples& split : splits)
     for (Dim i = 0; i < split.samples->size(); ++i) {
       const std::vector<std::uint8_t>& pixels = split.samples->picture(i).rgb;
       const std::string& text = split.samples->pair(i).text;
-      h = hash(hash(h, pixels.data(), pixels.size()), text.data(), text.size() + 1);
+      checksum.add(pixels.data(), pixels.size());
+      checksum.add(text.data(), text.size());
     }
-  return std::to_string(h);
+  return checksum.text();
 }
 
 std::vector<std::string> captions_of(const Split& split) {
@@ -90,65 +90,91 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
           std::move(model),  std::move(optimizer), classes, std::move(print)};
 }
 
+std::string left_out(const Session& s) {
+  std::size_t bad = 0;
+  for (const NamedSamples& split : s.splits) bad += split.samples->problems().size();
+  return bad ? "data: " + std::to_string(bad) + " pictures could not be read and were left out; they are listed in " + s.run->file("skipped.txt")
+             : "";
+}
+
 // ---- checkpoints -----------------------------------------------------------------------------------------------------------------------
 
 namespace {
 Json json_of(const Session& s) {
   Json best = Json::array();
   for (const Evaluation& e : s.best) best.push_back(json_of(e));
-  return {{"version", 1},
+  return {{"version", 2},
           {"step", s.step},
           {"adam_steps", s.optimizer.steps()},
           {"moving_loss", s.moving_loss},
           {"best_score", s.best_score},
           {"seconds", s.seconds},
           {"data_fingerprint", s.fingerprint},
+          {"config", parse_json(to_json(s.config), "config")},
           {"best", std::move(best)}};
 }
 
-// Over the state and both files of tensors: one flipped bit anywhere must not go unnoticed.
-std::string checksum(Json state, const std::string& folder) {
-  state.erase("checksum");
-  std::uint64_t h = 14695981039346656037u;
-  const std::int64_t any_size = INT64_MAX;
-  for (const std::string& bytes :
-       {state.dump(), read_file(folder + "/model.safetensors", any_size), read_file(folder + "/training_state.safetensors", any_size)})
-    h = hash(h, bytes.data(), bytes.size());
-  return std::to_string(h);
+void require_finite(const Session& s, const Parameters& tensors) {
+  for (const Parameter& p : tensors) {
+    const Tensor host = p.value.device() == Device::cpu ? p.value : p.value.to(Device::cpu);
+    const bool finite = std::all_of(host.data(), host.data() + host.size(), [](Real x) { return std::isfinite(x); });
+    if (!finite) stop_not_finite(s, s.step, p.name);
+  }
+}
+
+// train.json can be edited between two sessions. Where the data lies and the run is called may change: the data have their fingerprint.
+void require_same_config(const TrainConfig& config, const Json& saved, const std::string& run) {
+  const Json now = parse_json(to_json(config), "config");
+  for (const auto& [key, value] : saved.items()) {
+    const bool free = key == "threads" || key == "save_every" || key == "data" || key == "out" || key == "name" || key == "strict";
+    if (!free && now.at(key) != value)
+      fail(run + "/train.json", key, " = ", value.dump(), " as the run began with is expected, got ", now.at(key).dump());
+  }
+}
+
+void read_state(Session& s, const Json& state, const std::string& path) {
+  require(state.at("version") == 2, path, "version 2 is expected, got ", state.at("version").dump());
+  require_same_config(s.config, state.at("config"), s.run->path());
+  require(state.at("data_fingerprint") == s.fingerprint, path, "the data the run began with is expected (fingerprint ",
+          state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", s.fingerprint, ")");
+  s.step = state.at("step");
+  require(s.step >= 0 && s.step <= s.config.steps, path, "a step from 0 to ", s.config.steps, " is expected, got ", s.step);
+  require(state.at("adam_steps") == s.step, path, "adam_steps = step = ", s.step, " is expected, got ", state.at("adam_steps").dump());
+  s.optimizer.set_steps(s.step);
+  s.moving_loss = state.at("moving_loss");
+  s.best_score = state.at("best_score");
+  s.seconds = state.at("seconds");
+  for (const Json& e : state.at("best")) s.best.push_back(evaluation_of(e));
+  require(s.best.empty() == (s.best_score < 0) && (s.step < s.config.steps || !s.best.empty()), path,
+          "the best evaluation is expected once there was one, got ", s.best.size(), " splits and best_score = ", s.best_score, " at step ", s.step);
 }
 }  // namespace
 
-void save(const Session& s, const char* name, bool with_training_state) {
+void stop_not_finite(const Session& s, Dim step, const std::string& what) {
+  std::error_code none;
+  const bool saved = std::filesystem::exists(s.run->file("last"), none);
+  fail("train", "step ", step, ": ", what, " is not finite; the last good checkpoint is ", saved ? s.run->file("last") : "none yet",
+       "; a lower --lr, a longer --warmup or --grad-clip 1 may help");
+}
+
+void save(const Session& s, const char* name) {
+  require_finite(s, s.model.parameters());
+  require_finite(s, s.optimizer.state());
   FolderWriter folder(s.run->file(name));
   write_safetensors(folder.path() + "/model.safetensors", s.model.parameters());
   write_config(folder.path(), s.model.config);
   s.tokenizer->save(folder.path());
   write_preprocessing(folder.path(), {s.model.config.image_size, filter_of(s.config) == Filter::bilinear ? 2 : 3});
-  if (with_training_state) {
-    write_safetensors(folder.path() + "/training_state.safetensors", s.optimizer.state());
-    Json state = json_of(s);
-    state["checksum"] = checksum(state, folder.path());
-    write_file(folder.path() + "/training_state.json", state.dump(2) + "\n");
-  }
+  write_safetensors(folder.path() + "/training_state.safetensors", s.optimizer.state());
+  write_file(folder.path() + "/training_state.json", json_of(s).dump(2) + "\n");
+  write_checksums(folder.path());
   folder.commit();
 }
 
 void load_state(Session& s) {
   const std::string folder = s.run->file("last"), path = folder + "/training_state.json";
-  const Json state = parse_json(read_file(path), path);
   try {
-    require(state.at("version") == 1, path, "version 1 is expected, got ", state.at("version").dump());
-    const std::string sum = checksum(state, folder);
-    require(state.at("checksum") == sum, folder, "a checkpoint as it was saved is expected (checksum ", state.at("checksum").dump(),
-            "), got one that was changed or damaged (", sum, ")");
-    require(state.at("data_fingerprint") == s.fingerprint, path, "the data the run began with is expected (fingerprint ",
-            state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", s.fingerprint, ")");
-    s.step = state.at("step");
-    s.moving_loss = state.at("moving_loss");
-    s.best_score = state.at("best_score");
-    s.seconds = state.at("seconds");
-    s.optimizer.set_steps(state.at("adam_steps"));
-    for (const Json& e : state.at("best")) s.best.push_back(evaluation_of(e));
+    read_state(s, parse_json(read_file(path), path), path);
   } catch (const Json::exception& e) {
     fail(path, "a training state as train writes it is expected, got: ", e.what());
   }

@@ -24,8 +24,13 @@ struct Session {
 /// Reads the data, learns the tokenizer (or takes that of `run`, when resuming), initialises the model. The run folder is made last, so that a
 /// mistake in data or settings leaves nothing behind.
 Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream& log);
-/// Commits the checkpoint folder `name` of the run: model, config, tokenizer, preprocessing; with the training state for resuming.
-void save(const Session& session, const char* name, bool with_training_state);
-/// Continues from the run's `last`. Throws Error if the data are not those the run began with.
+/// Commits the checkpoint folder `name` of the run: model, config, tokenizer, preprocessing, training state, checksums. Throws Error, leaving what
+/// was there, if a tensor of the model or the optimizer is not finite.
+void save(const Session& session, const char* name);
+/// Continues from the run's `last`. Throws Error if settings or data are not those the run began with, or the state does not fit together.
 void load_state(Session& session);
+/// The Error of a run whose numbers left the finite ones at `step`.
+[[noreturn]] void stop_not_finite(const Session& session, Dim step, const std::string& what);
+/// One line: how many pictures were left out and where they are listed; empty if none was.
+std::string left_out(const Session& session);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,291 @@
+// What a run keeps on disk: checked when it is taken up again, whatever happened to it in between.
+#include <doctest/doctest.h>
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include "io/checksum.h"
+#include "io/json.h"
+#include "siglip/checkpoint.h"
+#include "temporary_folder.h"
+#include "train/evaluate.h"
+#include "train/run_folder.h"
+#include "train/session.h"
+using namespace siglip;
+namespace fs = std::filesystem;
+
+namespace {
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// A few scenes and a finished run on them, made once; each test works on a copy.
+struct Finished {
+  TemporaryFolder folder;
+  std::string data = folder / "shapes", path = folder / "run";
+  TrainConfig config;
+  Finished() {
+    std::ostringstream log;
+    make_shapes(data, {.size = 32, .scenes = 60, .seed = 1});
+    config.data = data, config.out = path, config.model = "nano", config.steps = 4, config.batch_size = 8, config.eval_every = 2;
+    config.candidates = "64", config.threads = 1;
+    train(config, log);
+  }
+};
+const Finished& finished() {
+  static const Finished run;
+  return run;
+}
+
+struct Copy {
+  TemporaryFolder folder;
+  std::string path = folder / "run", last = path + "/last", state = last + "/training_state.json";
+  Copy() { fs::copy(finished().path, path, fs::copy_options::recursive); }
+  std::string complaint(const std::vector<std::string>& changes = {}) const {
+    std::ostringstream log;
+    return complaint_of([&] { resume(path, changes, log); }, folder.path);
+  }
+  // What resuming says to a state that was changed by somebody who knows of the checksums.
+  std::string complaint_about(const char* key, const Json& value) const {
+    const std::string whole = read_file(state);
+    Json json = parse_json(whole, state);
+    json[key] = value;
+    write_file(state, json.dump(2) + "\n");
+    write_checksums(last);
+    const std::string said = complaint();
+    write_file(state, whole);
+    write_checksums(last);
+    return said;
+  }
+};
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+}  // namespace
+
+TEST_CASE("resume: one flipped bit in any file of last or best is one clear error") {
+  const Copy run;
+  const std::vector<std::string> files{"checksums.txt",  "config.json",           "model.safetensors",   "preprocessor_config.json",
+                                       "tokenizer.json", "tokenizer_config.json", "training_state.json", "training_state.safetensors"};
+  for (const std::string part : {"last", "best"}) {
+    CHECK(names_in(run.path + "/" + part) == files);
+    for (const std::string& name : files) {
+      const std::string file = run.path + "/" + part + "/" + name, whole = read_file(file);
+      for (const std::size_t at : {std::size_t{0}, whole.size() / 3, whole.size() / 2, whole.size() - 9, whole.size() - 1})
+        for (const int bit : {0, 5, 7}) {
+          std::string damaged = whole;
+          damaged[at] = static_cast<char>(damaged[at] ^ (1 << bit));
+          std::ofstream(file, std::ios::binary) << damaged;
+          const std::string loading = complaint_of([&] { Pretrained::load(run.path + "/" + part); }, run.folder.path);
+          INFO(part, "/", name, " byte ", at, " bit ", bit, ": ", loading);
+          CHECK(loading != "nothing");
+          CHECK(!contains(loading, "\n"));
+          if (name != "checksums.txt") CHECK(loading.starts_with("run/" + part + "/" + name + ": the file as it was saved is expected (checksum "));
+          if (part == "last") CHECK(run.complaint() == loading);
+        }
+      write_file(file, whole);
+    }
+  }
+  CHECK(run.complaint() == "nothing");
+  const std::string list = read_file(run.last + "/checksums.txt");
+  const auto said_to = [&](const std::string& text) {
+    write_file(run.last + "/checksums.txt", text);
+    return run.complaint();
+  };
+  CHECK(said_to("") == "run/last/checksums.txt: a line \"CHECKSUM  NAME\" for each file is expected, got a file cut off");
+  CHECK(said_to("x\n") == "run/last/checksums.txt: a line \"CHECKSUM  NAME\" for each file is expected, got \"x\"");
+  CHECK(contains(said_to(list.substr(0, 18) + "../../x\n"), "a line \"CHECKSUM  NAME\" for each file is expected, got "));
+  CHECK(said_to(list.substr(0, 18) + "none\n") == "run/last/none: a regular file is expected, got nothing there");
+  CHECK(said_to(list.substr(0, 18) + ".\n") == "run/last/.: a regular file is expected, got something else");
+
+  // Published folders have no checksums; what a user adds is the user's.
+  fs::remove(run.path + "/best/checksums.txt");
+  write_file(run.path + "/best/README.md", "mine");
+  CHECK(complaint_of([&] { Pretrained::load(run.path); }) == "nothing");
+  fs::remove(run.last + "/checksums.txt");
+  CHECK(run.complaint() == "run/last/checksums.txt: a readable file is expected, got: No such file or directory");
+}
+
+TEST_CASE("resume: a checksum sees every byte, and where it stands") {
+  const auto sum = [](const std::string& bytes) {
+    Checksum checksum;
+    checksum.add(bytes.data(), bytes.size());
+    return checksum.text();
+  };
+  std::vector<std::string> seen;
+  for (std::size_t size = 0; size < 20; ++size) seen.push_back(sum(std::string(size, '\0')));
+  for (std::size_t at = 0; at < 20; ++at)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string bytes(20, '\0');
+      bytes[at] = static_cast<char>(1 << bit);
+      seen.push_back(sum(bytes));
+    }
+  std::sort(seen.begin(), seen.end());
+  CHECK(std::adjacent_find(seen.begin(), seen.end()) == seen.end());
+  CHECK(seen[0].size() == 16);
+}
+
+TEST_CASE("resume: a state that does not fit together is refused") {
+  const Copy run;
+  const std::string file = "run/last/training_state.json: ";
+  CHECK(run.complaint_about("version", 3) == file + "version 2 is expected, got 3");
+  CHECK(run.complaint_about("step", -1) == file + "a step from 0 to 4 is expected, got -1");
+  CHECK(run.complaint_about("step", 5) == file + "a step from 0 to 4 is expected, got 5");
+  CHECK(run.complaint_about("step", 2) == file + "adam_steps = step = 2 is expected, got 4");
+  CHECK(run.complaint_about("adam_steps", 3) == file + "adam_steps = step = 4 is expected, got 3");
+  CHECK(contains(run.complaint_about("best", Json::array()), file + "the best evaluation is expected once there was one, got 0 splits"));
+  CHECK(contains(run.complaint_about("best_score", -1), file + "the best evaluation is expected once there was one, got "));
+  CHECK(contains(run.complaint_about("best", 7), file + "a training state as train writes it is expected, got: "));
+  CHECK(contains(run.complaint_about("step", "four"), file + "a training state as train writes it is expected, got: "));
+  CHECK(complaint_of([] { evaluations_json({}, 4, 1, 1); }) == "evaluation: at least one split is expected, got none");
+
+  // Settings edited by hand: those that change the numbers are refused, the others are not.
+  const std::string path = run.path + "/train.json", whole = read_file(path);
+  TrainConfig config;
+  read_json(config, whole, path);
+  config.wd = 0.5;
+  write_file(path, to_json(config));
+  CHECK(run.complaint() == "run/train.json: wd = 0.1 as the run began with is expected, got 0.5");
+  read_json(config, whole, path);
+  fs::copy(finished().data, run.folder / "moved", fs::copy_options::recursive);
+  config.data = run.folder / "moved", config.threads = 2, config.save_every = 1;
+  write_file(path, to_json(config));
+  CHECK(run.complaint() == "nothing");
+
+  fs::remove_all(run.last);
+  CHECK(run.complaint() == "run/last: a checkpoint to continue from is expected, got none: the run ended before its first one");
+}
+
+TEST_CASE("resume: logs that a crash cut off, and logs that are damaged") {
+  const Copy run;
+  const std::string csv = run.path + "/results.csv", jsonl = run.path + "/log.jsonl", whole_csv = read_file(csv), whole_jsonl = read_file(jsonl);
+  const auto append = [](const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::app) << bytes; };
+  for (const std::string tail : {"5,1.0", "5", "{\"step\": 5, \"lo", "{\"step\": 5, \"lo\n", "garbage\n", "\n"}) {
+    append(csv, tail);
+    append(jsonl, tail);
+    INFO(tail);
+    CHECK(read_history(run.path).log.size() == 4);
+    CHECK(run.complaint() == "nothing");
+    CHECK(read_file(csv) == whole_csv);
+    CHECK(read_file(jsonl) == whole_jsonl);
+  }
+  append(csv, std::string(512, '\0'));  // what some file systems leave of a page that never reached the disk
+  append(jsonl, std::string(512, '\0'));
+  CHECK(run.complaint() == "nothing");
+  CHECK(read_file(csv) == whole_csv);
+  CHECK(read_file(jsonl) == whole_jsonl);
+
+  const auto second_line = [](const std::string& text, const std::string& line) {
+    const std::size_t begin = text.find('\n') + 1;
+    return text.substr(0, begin) + line + text.substr(text.find('\n', begin));
+  };
+  write_file(jsonl, second_line(whole_jsonl, "{\"loss\": 1}"));
+  CHECK(run.complaint() == "run/log.jsonl:2: a row as train writes it is expected, got \"{\\\"loss\\\": 1}\"");
+  CHECK(complaint_of([&] { read_history(run.path); }, run.folder.path) == run.complaint());
+  write_file(jsonl, second_line(whole_jsonl, "{\"step\": 2,"));
+  CHECK(contains(run.complaint(), "run/log.jsonl:2: valid JSON is expected, got parse error at line 1, column 12"));
+  write_file(jsonl, whole_jsonl);
+  for (const std::string line : {"two,1", "", "2", "99999999999999999999,1", "-1,1"}) {
+    write_file(csv, second_line(whole_csv, line));
+    CHECK(run.complaint() == "run/results.csv:2: a row that begins with its step is expected, got \"" + line + "\"");
+  }
+}
+
+TEST_CASE("resume: the lock stays, and says which failure it met") {
+  const Copy run;
+  { const RunFolder held = RunFolder::open(run.path); }
+  CHECK(fs::exists(run.path + "/.lock"));
+  const RunFolder first = RunFolder::open(run.path);
+  CHECK(complaint_of([&] { RunFolder::open(run.path); }, run.folder.path) ==
+        "run: a run that nobody else is training is expected, got one locked by another process");
+  const TemporaryFolder other;
+  fs::create_directory(other / ".lock");
+  CHECK(complaint_of([&] { RunFolder::create(other.path, "x"); }) == other.path + ": a folder that can be written is expected, got: Is a directory");
+}
+
+TEST_CASE("resume: what a killed process left of a checkpoint goes away, unless it is the only one") {
+  const Copy run;
+  for (const char* name : {"/.last.tmp123", "/.best.tmp9", "/.last.tmp123.old", "/.mine"}) fs::create_directory(run.path + name);
+  fs::rename(run.path + "/best", run.path + "/.best.tmp7");
+  { const RunFolder opened = RunFolder::open(run.path); }
+  CHECK(names_in(run.path) ==
+        std::vector<std::string>{".best.tmp7", ".best.tmp9", ".lock", ".mine", "last", "log.jsonl", "results.csv", "summary.json", "train.json"});
+}
+
+TEST_CASE("save: a tensor that is not finite leaves the checkpoint as it was") {
+  const TemporaryFolder folder;
+  std::ostringstream log;
+  TrainConfig config = finished().config;
+  config.out = folder / "run";
+  Session s = set_up(config, nullptr, log);
+  const std::string advice = "; a lower --lr, a longer --warmup or --grad-clip 1 may help";
+  const Parameters parameters = s.model.parameters(), moments = s.optimizer.state();
+  s.step = 3;
+  Real& last_weight = parameters[1].value.data()[parameters[1].value.size() - 1];
+  const Real good = std::exchange(last_weight, std::numeric_limits<Real>::quiet_NaN());
+  CHECK(complaint_of([&] { save(s, "last"); }) ==
+        "train: step 3: " + parameters[1].name + " is not finite; the last good checkpoint is none yet" + advice);
+  CHECK(!fs::exists(folder / "run/last"));
+  last_weight = good;
+  save(s, "last");
+  const std::string before = read_file(folder / "run/last/checksums.txt");
+  for (Tensor tensor : {parameters.back().value, moments.back().value}) {
+    tensor.data()[0] = std::numeric_limits<Real>::infinity();
+    s.step = 4;
+    const std::string said = complaint_of([&] { save(s, "last"); });
+    CHECK(contains(said, " is not finite; the last good checkpoint is " + folder.path + "/run/last" + advice));
+    CHECK(said.starts_with("train: step 4: "));
+    tensor.data()[0] = 0;
+  }
+  CHECK(read_file(folder / "run/last/checksums.txt") == before);
+  CHECK(complaint_of([&] { verify_checksums(folder / "run/last"); }) == "nothing");
+  CHECK(names_in(folder / "run") == std::vector<std::string>{".lock", "last"});
+}
+
+TEST_CASE("save: best can be trained on as well") {
+  const Copy run;
+  const std::string path = run.path + "/best/training_state.json";
+  const Json state = parse_json(read_file(path), path);
+  fs::remove_all(run.last);
+  fs::copy(run.path + "/best", run.last);
+  std::ostringstream log;
+  CHECK(resume(run.path, {}, log).steps == 4);
+  CHECK(contains(log.str(), "continues after step " + state["step"].dump() + " of 4"));
+  CHECK(read_file(run.last + "/model.safetensors") == read_file(finished().path + "/last/model.safetensors"));
+}
+
+TEST_CASE("evaluate: only whole groups that are asked for are embedded") {
+  const Finished& run = finished();
+  const Pretrained model = Pretrained::load(run.path);
+  const DataSet data = read_data(run.data);
+  const NamedSamples train{"train", std::make_shared<const Samples>(data.split("train"), *model.tokenizer, 32, model.filter())};
+  const NamedSamples single{"single", std::make_shared<const Samples>(data.split("single"), *model.tokenizer, 32, model.filter())};
+  const Dim N = train.samples->size();
+  REQUIRE(N == 60);
+  const auto needed = [&](const char* candidates, Dim most, bool classes = false) {
+    return samples_needed(*train.samples, Candidates::parse(candidates), most, classes);
+  };
+  CHECK(needed("8", 20) == 24);
+  CHECK(needed("8", 24) == 24);
+  CHECK(needed("8", 59) == N);
+  CHECK(needed("8", 0) == N);
+  CHECK(needed("64", 20) == N);
+  CHECK(needed("8", 20, true) == N);
+  CHECK(needed("split", 20) == N);
+  CHECK(needed("all", 20) == N);
+  CHECK(samples_needed(*single.samples, Candidates::parse("8"), 20, false) == single.samples->size());  // its distractors are candidates
+  CHECK(embed(model.model, *train.samples, 24).images.shape() == Shape{24, 48});
+
+  // Of the first samples alone, nothing else is asked: a query's answer does not depend on the groups after its own.
+  Split first = data.split("train");
+  first.pairs.resize(24);
+  const NamedSamples few{"train", std::make_shared<const Samples>(first, *model.tokenizer, 32, model.filter())};
+  const Evaluation a = evaluate(model.model, {train}, {}, Candidates::parse("8"), {}, 20)[0],
+                   b = evaluate(model.model, {few}, {}, Candidates::parse("8"), {}, 20)[0];
+  CHECK(a.pairs == 20);
+  CHECK(a.image_to_text.r1 == b.image_to_text.r1);
+  CHECK(a.text_to_image.r5 == b.text_to_image.r5);
+}

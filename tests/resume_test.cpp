@@ -230,6 +230,10 @@ TEST_CASE("save: a tensor that is not finite leaves the checkpoint as it was") {
         "train: step 3: " + parameters[1].name + " is not finite; the last good checkpoint is none yet" + advice);
   CHECK(!fs::exists(folder / "run/last"));
   last_weight = good;
+  save(s, "best");
+  last_weight = -std::numeric_limits<Real>::infinity();
+  CHECK(contains(complaint_of([&] { save(s, "last"); }), " is not finite; the last good checkpoint is " + folder.path + "/run/best" + advice));
+  last_weight = good;
   save(s, "last");
   const std::string before = read_file(folder / "run/last/checksums.txt");
   for (Tensor tensor : {parameters.back().value, moments.back().value}) {
@@ -242,7 +246,7 @@ TEST_CASE("save: a tensor that is not finite leaves the checkpoint as it was") {
   }
   CHECK(read_file(folder / "run/last/checksums.txt") == before);
   CHECK(complaint_of([&] { verify_checksums(folder / "run/last"); }) == "nothing");
-  CHECK(names_in(folder / "run") == std::vector<std::string>{".lock", "last"});
+  CHECK(names_in(folder / "run") == std::vector<std::string>{".lock", "best", "last"});
 }
 
 TEST_CASE("save: best can be trained on as well") {

@@ -155,7 +155,7 @@ TEST_CASE("train: equal captions and black pictures are dull, not fatal; what eq
     std::ostringstream log;
     CHECK(train(c, log).steps == 3);
     const std::string text = log.str(), skipped = folder / (out + "/skipped.txt");
-    CHECK(text.ends_with("data: 1 pictures could not be read and were left out; they are listed in " + skipped + "\n"));
+    CHECK(text.ends_with("data: pictures that could not be read and were left out: 1, listed in " + skipped + "\n"));
     CHECK(read_file(skipped).find("none.png") != std::string::npos);
     const std::size_t begin = text.find("captions repeat: ");
     CHECK(text.find("captions repeat: ", begin + 1) == std::string::npos);  // once

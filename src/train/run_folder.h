@@ -1,4 +1,4 @@
-// run_folder.h — what a run leaves on disk: RUN/{train.json, results.csv, log.jsonl, last/, best/, summary.json, report.html}.
+// run_folder.h — what a run leaves on disk: RUN/{train.json, results.csv, log.jsonl, skipped.txt, last/, best/, summary.json, report.html}.
 #pragma once
 #include <fstream>
 #include <string>

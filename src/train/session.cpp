@@ -93,8 +93,8 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
 std::string left_out(const Session& s) {
   std::size_t bad = 0;
   for (const NamedSamples& split : s.splits) bad += split.samples->problems().size();
-  return bad ? "data: " + std::to_string(bad) + " pictures could not be read and were left out; they are listed in " + s.run->file("skipped.txt")
-             : "";
+  if (bad == 0) return "";
+  return "data: pictures that could not be read and were left out: " + std::to_string(bad) + ", listed in " + s.run->file("skipped.txt");
 }
 
 // ---- checkpoints -----------------------------------------------------------------------------------------------------------------------
@@ -152,8 +152,10 @@ void read_state(Session& s, const Json& state, const std::string& path) {
 
 void stop_not_finite(const Session& s, Dim step, const std::string& what) {
   std::error_code none;
-  const bool saved = std::filesystem::exists(s.run->file("last"), none);
-  fail("train", "step ", step, ": ", what, " is not finite; the last good checkpoint is ", saved ? s.run->file("last") : "none yet",
+  std::string good = "none yet";
+  for (const char* name : {"best", "last"})  // `last` rather than `best`: that is where --resume goes on
+    if (std::filesystem::exists(s.run->file(name), none)) good = s.run->file(name);
+  fail("train", "step ", step, ": ", what, " is not finite; the last good checkpoint is ", good,
        "; a lower --lr, a longer --warmup or --grad-clip 1 may help");
 }
 

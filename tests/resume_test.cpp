@@ -209,6 +209,7 @@ TEST_CASE("resume: the lock stays, and says which failure it met") {
 TEST_CASE("resume: what a killed process left of a checkpoint goes away, unless it is the only one") {
   const Copy run;
   for (const char* name : {"/.last.tmp123", "/.best.tmp9", "/.last.tmp123.old", "/.mine"}) fs::create_directory(run.path + name);
+  for (const char* name : {"/results.csv.tmp5", "/log.jsonl.tmp5"}) write_file(run.path + name, "half a li");
   fs::rename(run.path + "/best", run.path + "/.best.tmp7");
   { const RunFolder opened = RunFolder::open(run.path); }
   CHECK(names_in(run.path) ==

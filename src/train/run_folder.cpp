@@ -72,13 +72,19 @@ RunFolder RunFolder::open(const std::string& run) {
   return folder;
 }
 
-// A process that was killed while it saved leaves a folder .last.tmpNNN or .best.tmpNNN. It may hold the only copy unless there is a whole one.
+// A process that was killed while it wrote leaves what was not in its place yet. A folder .last.tmpNNN or .best.tmpNNN may hold the only copy,
+// unless there is a whole one; a file NAME.tmpNNN never does.
 void RunFolder::remove_leftovers() const {
   std::error_code none;
+  std::vector<std::string> beginnings;
+  for (const std::string name : {"last", "best"})
+    if (fs::exists(file(name.c_str()), none)) beginnings.push_back("." + name + ".tmp");
+  for (const std::string name : {"train.json", "results.csv", "log.jsonl", "skipped.txt", "summary.json", "report.html"})
+    beginnings.push_back(name + ".tmp");
   std::vector<fs::path> leftovers;
   for (const fs::directory_entry& entry : fs::directory_iterator(path_, none))
-    for (const std::string name : {"last", "best"})
-      if (entry.path().filename().string().starts_with("." + name + ".tmp") && fs::exists(file(name.c_str()), none)) leftovers.push_back(entry);
+    for (const std::string& beginning : beginnings)
+      if (entry.path().filename().string().starts_with(beginning)) leftovers.push_back(entry);
   for (const fs::path& leftover : leftovers) fs::remove_all(leftover, none);
 }
 

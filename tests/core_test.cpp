@@ -6,6 +6,7 @@
 #include <numeric>
 #include <thread>
 #include "siglip/error.h"
+#include "siglip/ops.h"
 #include "siglip/rng.h"
 #include "siglip/tape.h"
 #include "siglip/tensor.h"
@@ -47,6 +48,53 @@ TEST_CASE("pool: a buffer given back is used again") {
   CHECK(pool_stats().peak - base == (1 << 20) * static_cast<Dim>(sizeof(Real)));
   trim_pool();
   CHECK(pool_stats().reserved == pool_stats().in_use);
+}
+
+TEST_CASE("tensor: values that lie elsewhere are used there, or fetched when they are asked for") {
+  auto values = std::make_shared<std::vector<Real>>(std::vector<Real>{1, 2, 3, 4, 5, 6});
+  const std::weak_ptr<std::vector<Real>> watched = values;
+  {
+    const Tensor x({2, 3}), same = x;
+    x.borrow(values->data(), values);
+    CHECK(same.data() == values->data());
+    CHECK(same.allocated());
+    values = nullptr;
+    CHECK(x.reshape({6}).to_vector() == std::vector<Real>{1, 2, 3, 4, 5, 6});
+    const Tensor y = Tensor::full({2, 3}, 0).require_grad();
+    CHECK(!y.adopt_grad(x));
+  }
+  CHECK(watched.expired());
+
+  std::vector<std::pair<Dim, Dim>> asked;
+  const Tensor table({3, 2}), same = table;
+  table.defer([&](Real* to, Dim begin, Dim count) {
+    asked.push_back({begin, count});
+    for (Dim i = 0; i < count; ++i) to[i] = static_cast<Real>(begin + i);
+  });
+  CHECK(same.deferred());
+  CHECK(!same.allocated());
+  CHECK(token_embedding(Ids({3}, {2, 0, 2}), same).to_vector() == std::vector<Real>{4, 5, 0, 1, 4, 5});
+  CHECK(asked == std::vector<std::pair<Dim, Dim>>{{4, 2}, {0, 2}, {4, 2}});
+  CHECK(same.deferred());
+  CHECK_THROWS_WITH_AS(token_embedding(Ids({1}, {3}), same), "token_embedding: ids from 0 to 2, got 3 to 3", Error);
+  CHECK_THROWS_WITH_AS(same.read(nullptr, 5, 2), "read: elements within 0 to 6, got 5 to 7", Error);
+  CHECK(same.to_vector() == std::vector<Real>{0, 1, 2, 3, 4, 5});
+  CHECK(!same.deferred());
+  CHECK(asked.back() == std::pair<Dim, Dim>{0, 6});
+  CHECK(asked.size() == 4);
+  Real last = 0;
+  same.read(&last, 5, 1);
+  CHECK(last == 5);
+
+  const Tensor broken({2});
+  broken.defer([](Real*, Dim, Dim) { throw Error("no disk"); });
+  CHECK_THROWS_WITH_AS(broken.data(), "no disk", Error);
+  CHECK(broken.deferred());
+  const Tensor wanted({2, 1});  // its gradient is wanted: the whole table is needed
+  wanted.defer([](Real* to, Dim, Dim count) { std::fill(to, to + count, Real(7)); });
+  wanted.require_grad();
+  CHECK(token_embedding(Ids({1}, {1}), wanted).item() == 7);
+  CHECK(!wanted.deferred());
 }
 
 TEST_CASE("gradient memory is shared, lazy and adoptable") {

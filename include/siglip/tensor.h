@@ -1,5 +1,6 @@
 // tensor.h — Tensor: a value handle on a shared, contiguous, row-major buffer.
 #pragma once
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -38,6 +39,16 @@ class Tensor {
   void copy_from(const Real* host) const;  // size() values from the host
   void fill(Real value) const;
   Tensor to(Device device) const;  // a copy there, without gradient
+
+  // Values that lie elsewhere, for weights that are used where their file has them.
+  /// The values are these size() numbers of the host, which live as long as `owner`; they need not be 64-byte aligned.
+  void borrow(const Real* values, std::shared_ptr<const void> owner) const;
+  /// The values are fetched when they are first asked for: fetch(to, begin, count) writes elements begin … begin + count - 1 to the host.
+  using Fetch = std::function<void(Real* to, Dim begin, Dim count)>;
+  void defer(Fetch fetch) const;
+  /// Some of the values, on the host; those of a deferred tensor are fetched without keeping them. Throws Error beyond size().
+  void read(Real* to, Dim begin, Dim count) const;
+  bool deferred() const;  // not fetched yet
 
   /// The same buffer and gradient under another shape of the same size. Throws Error if the sizes differ.
   Tensor reshape(Shape shape) const;

@@ -20,6 +20,9 @@ struct Tensor::Storage {
   Device device = Device::cpu;
   bool requires_grad = false;
   Buffer value, grad;
+  const Real* borrowed = nullptr;  // instead of value
+  std::shared_ptr<const void> owner;
+  Fetch fetch;  // until value is there
 };
 
 static std::size_t bytes_of(Dim reals) { return static_cast<std::size_t>(reals) * sizeof(Real); }
@@ -42,11 +45,45 @@ Tensor Tensor::from(Shape shape, const std::vector<Real>& values, Device device)
 }
 
 Device Tensor::device() const { return storage_->device; }
-bool Tensor::allocated() const { return storage_ && storage_->value; }
+bool Tensor::allocated() const { return storage_ && (storage_->value || storage_->borrowed); }
+bool Tensor::deferred() const { return storage_ && storage_->fetch; }
 
 Real* Tensor::data() const {
-  if (!storage_->value) storage_->value = Buffer(bytes_of(size_), storage_->device);
+  if (storage_->borrowed) return const_cast<Real*>(storage_->borrowed);
+  if (storage_->value) return static_cast<Real*>(storage_->value.data());
+  Buffer value(bytes_of(size_), storage_->device);
+  if (storage_->fetch && device() == Device::cpu) {
+    storage_->fetch(static_cast<Real*>(value.data()), 0, size_);
+  } else if (storage_->fetch) {
+    std::vector<Real> host(static_cast<std::size_t>(size_));
+    storage_->fetch(host.data(), 0, size_);
+    LAUNCH(device(), copy_in, value.data(), host.data(), bytes_of(size_));
+  }
+  storage_->value = std::move(value);
+  storage_->fetch = nullptr;
   return static_cast<Real*>(storage_->value.data());
+}
+
+void Tensor::borrow(const Real* values, std::shared_ptr<const void> owner) const {
+  require(device() == Device::cpu, "borrow", "a tensor on the CPU, got one on another device");
+  storage_->value = Buffer();
+  storage_->fetch = nullptr;
+  storage_->borrowed = values;
+  storage_->owner = std::move(owner);
+}
+
+void Tensor::defer(Fetch fetch) const {
+  storage_->value = Buffer();
+  storage_->borrowed = nullptr;
+  storage_->owner = nullptr;
+  storage_->fetch = std::move(fetch);
+}
+
+void Tensor::read(Real* to, Dim begin, Dim count) const {
+  require(begin >= 0 && count >= 0 && count <= size_ && begin <= size_ - count, "read", "elements within 0 to ", size_, ", got ", begin, " to ",
+          begin + count);
+  if (deferred()) return storage_->fetch(to, begin, count);
+  LAUNCH(device(), copy_out, to, data() + begin, bytes_of(count));
 }
 
 std::vector<Real> Tensor::to_vector() const {
@@ -106,7 +143,7 @@ void Tensor::zero_grad() const {
 
 bool Tensor::adopt_grad(const Tensor& d) const {
   require(d.size() == size_ && d.device() == device(), "adopt_grad", "a gradient of ", size_, " reals on the same device, got shape ", d.shape());
-  if (!requires_grad() || has_grad()) return false;
+  if (!requires_grad() || has_grad() || d.storage_->borrowed) return false;
   d.data();
   storage_->grad = std::move(d.storage_->value);
   return true;

@@ -45,6 +45,12 @@ Tensor token_embedding(const Ids& ids, const Tensor& table) {
   Shape shape = ids.shape();
   shape.push_back(table.dim(1));
   Tensor y(shape, table.device());
+  // A table that is still in its file, of hundreds of megabytes perhaps: only the rows asked for are read.
+  if (table.deferred() && !table.requires_grad() && table.device() == Device::cpu && ids.device() == Device::cpu) {
+    const Dim C = table.dim(1);
+    for (Dim n = 0; n < ids.size(); ++n) table.read(y.data() + n * C, ids.data()[n] * C, C);
+    return y;
+  }
   LAUNCH(table.device(), token_embedding_forward, y.data(), table.data(), ids.data(), ids.size(), table.dim(1));
   return recorded(y, {table}, TokenEmbedding(ids, table, y));
 }

@@ -51,6 +51,20 @@ TEST_CASE("config.json: every preset comes back, absent keys are the published b
                      "vision_config": {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16,
                      "patch_size": 14, "attention_dropout": 0.0}})",
                  preset("siglip-so400m-patch14-224")));
+  // Types of the saved weights under either name, and what CLIP left behind, change nothing.
+  CHECK(reads_as(R"({"model_type": "siglip", "torch_dtype": "float32", "logit_scale_init_value": 2.6592, "projection_dim": 512,
+                     "text_config": {"bos_token_id": 49406, "eos_token_id": 49407, "dtype": null, "projection_size": 768},
+                     "vision_config": {"torch_dtype": "bfloat16", "vision_use_head": true}})",
+                 preset("siglip-base-patch16-224")));
+  CHECK(reads_as(R"({"model_type": "siglip", "dtype": "bfloat16", "text_config": {"vocab_size": 256000, "projection_size": 1536, "hidden_size": 1152,
+                     "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16}, "vision_config": {"hidden_size": 1536,
+                     "intermediate_size": 6144, "num_hidden_layers": 40, "num_attention_heads": 16, "image_size": 384}})",
+                 preset("siglip2-giant-opt-patch16-384")));
+  SiglipConfig headless = preset("siglip-base-patch16-224");
+  headless.vision_head = false;
+  CHECK(reads_as(R"({"model_type": "siglip", "vision_config": {"vision_use_head": false}})", headless));
+  headless.projection = 512;  // no picture is projected, so nothing has to agree with it
+  CHECK(reads_as(R"({"model_type": "siglip", "text_config": {"projection_size": 512}, "vision_config": {"vision_use_head": false}})", headless));
   SiglipConfig bad;
   bad.patch_size = 0;
   CHECK(complaint_of([&] { write_config(folder.path, bad); }, folder.path) == "config.json: patch_size is 1 to 16384, got 0");
@@ -88,12 +102,14 @@ TEST_CASE("config.json: what is no model, or another one") {
   CHECK(of_vision("\"hidden_act\": \"relu\"") == "config.json: vision_config.hidden_act is \"gelu_pytorch_tanh\", got \"relu\"");
   CHECK(of_text("\"hidden_act\": 1") == "config.json: text_config.hidden_act is \"gelu_pytorch_tanh\", got 1");
   CHECK(of_vision("\"num_channels\": 1") == "config.json: vision_config.num_channels is 3, got 1");
-  CHECK(of_vision("\"vision_use_head\": false") == "config.json: vision_config.vision_use_head is true, got false");
+  CHECK(of_vision("\"vision_use_head\": 0") == "config.json: vision_config.vision_use_head is true or false, got 0");
   CHECK(of_vision("\"model_type\": \"clip_vision_model\"") ==
         "config.json: vision_config.model_type is \"siglip_vision_model\", got \"clip_vision_model\"");
   CHECK(of_text("\"model_type\": 3") == "config.json: text_config.model_type is \"siglip_text_model\", got 3");
   CHECK(of_config("{}") == "config.json: model_type is \"siglip\", got none");
-  CHECK(of_config("{\"model_type\": \"siglip2\"}") == "config.json: model_type is \"siglip\", got \"siglip2\"");
+  CHECK(of_config("{\"model_type\": \"siglip2\"}") ==
+        "config.json: model_type is \"siglip\", got \"siglip2\": NaFlex models, of variable resolution, are not supported");
+  CHECK(of_config("{\"model_type\": \"clip\"}") == "config.json: model_type is \"siglip\", got \"clip\"");
   CHECK(of_config("{\"model_type\": \"siglip\", \"text_config\": null}") == "config.json: text_config is an object, got null");
   CHECK(of_config("[]") == "config.json: an object is expected, got []");
 }

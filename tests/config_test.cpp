@@ -86,6 +86,8 @@ TEST_CASE("config: what does not make a model is named") {
   CHECK(complaint([](SiglipConfig& c) { c.patch_size = 64; }) == "x.json: patch_size is at most image_size 32, got 64");
   CHECK(complaint([](SiglipConfig& c) { c.image_size = 16384, c.patch_size = 1; }) == "x.json: an image has at most 65536 patches, got 268435456");
   CHECK(complaint([](SiglipConfig& c) { c.projection = 95; }) == "x.json: projection is the vision width 96, got 95");
+  CHECK(complaint([](SiglipConfig& c) { c.projection = 95, c.vision_head = false; }) == "nothing");
+  CHECK(complaint([](SiglipConfig& c) { c.projection = 0, c.vision_head = false; }) == "x.json: projection is 1 to 65536, got 0");
   CHECK(complaint([](SiglipConfig& c) { c.layer_norm_eps = 0; }) == "x.json: layer_norm_eps is between 0 and 1, got 0");
   CHECK(complaint([](SiglipConfig& c) { c.layer_norm_eps = std::numeric_limits<double>::quiet_NaN(); }) ==
         "x.json: layer_norm_eps is between 0 and 1, got nan");

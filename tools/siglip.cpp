@@ -8,6 +8,7 @@
 #include <new>
 #include <sstream>
 #include <thread>
+#include "siglip/checkpoint.h"
 #include "siglip/error.h"
 #include "siglip/tensor.h"
 #include "verbs.h"
@@ -74,6 +75,7 @@ int main(int argc, char** argv) {
   hold_standard_streams();
   if (argc > 0) program_name() = argv[0];
   for (int fatal : {SIGPIPE, SIGXFSZ}) std::signal(fatal, SIG_IGN);  // a closed pipe, a file beyond its limit: writing fails instead, and is reported
+  explain_shrunk_files();
   CLI::App program("siglip - train and use SigLIP models", "siglip");
   program.footer("\nsiglip VERB --help says more. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
   try {

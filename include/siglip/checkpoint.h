@@ -16,17 +16,23 @@ struct TensorInfo {
 };
 
 /// A safetensors file, kept open; tensors are read when asked for. The header is checked against the file before anything is allocated: sizes,
-/// order, gaps, overlaps, duplicates. Throws Error naming the file and the first thing that is wrong, also when the file shrinks later (which
-/// would end the process if it were mapped into memory).
+/// order, gaps, overlaps, duplicates. Throws Error naming the file and the first thing that is wrong, also when the file shrinks before it is
+/// read.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::string& path);
+  const std::string& path() const;
   const std::vector<TensorInfo>& tensors() const;  // in file order
   const std::map<std::string, std::string>& metadata() const;
   const TensorInfo* find(const std::string& name) const;  // null if there is none
   /// Converted to Real from F64, F32, F16 or BF16. Throws Error for other types, or if the file holds no such tensor.
   Tensor read(const std::string& name) const;
   void read_into(const std::string& name, const Tensor& to) const;  // throws Error unless the shape is to's
+  /// The same without reading now: a large tensor of this build's type is used where it lies, in the file mapped into memory; any other is read
+  /// when its values are first asked for, or only those rows that token_embedding() asks for. The file stays open as long as `to` needs it.
+  void attach(const std::string& name, const Tensor& to) const;
+  /// `count` bytes of a tensor of tensors(), as they stand in the file.
+  void read_bytes(const TensorInfo& tensor, void* to, std::int64_t begin, std::int64_t count) const;
 
  private:
   struct File;
@@ -49,9 +55,32 @@ struct Preprocessing {
 Preprocessing read_preprocessing(const std::string& folder);
 void write_preprocessing(const std::string& folder, const Preprocessing& preprocessing);
 
-/// Fills `parameters` from model.safetensors of a folder. Strict: every parameter exactly once with its exact shape, no tensor left over;
-/// otherwise one Error that lists what is missing, misshapen and left over, and nothing is changed.
+/// A mapped file that is cut short while its tensors are used ends the program by a signal; after this call with one line that names the file,
+/// "siglip: PATH: the file keeps its size while it is used, got it cut short", and exit code 1. Installs a handler of SIGBUS: for programs.
+void explain_shrunk_files();
+
+/// The weights of a folder in the Hugging Face layout: model.safetensors, else the shards that model.safetensors.index.json names. Every shard
+/// lies in the folder itself and holds exactly the tensors that the index says; otherwise Error.
+class Weights {
+ public:
+  explicit Weights(const std::string& folder);
+  const std::string& path() const { return path_; }  // model.safetensors or the index: opens messages
+  const std::vector<SafetensorsFile>& files() const { return files_; }
+  const SafetensorsFile* find(const std::string& name) const;  // the file with this tensor; null if there is none
+
+ private:
+  void read_index();
+  std::string path_;
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, std::size_t> places_;  // which file
+};
+bool has_weights(const std::string& folder);
+
+/// Fills `parameters` from the weights of a folder. Strict: every parameter exactly once with its exact shape, no tensor left over; otherwise
+/// one Error that lists what is missing, misshapen and left over, and nothing is changed.
 void load_parameters(const std::string& folder, const Parameters& parameters);
+/// The same, checked now and read when used: see SafetensorsFile::attach. A tower that is not used is never read.
+void attach_parameters(const std::string& folder, const Parameters& parameters);
 
 /// A folder that appears whole or not at all: files go to path(), a hidden sibling; commit() flushes them and renames once, replacing what
 /// was there. Without commit() the destructor removes everything.

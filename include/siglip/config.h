@@ -18,13 +18,14 @@ struct SiglipConfig {
   Dim vocab_size = 32000, context = 64;   // V, T: every text is padded to exactly `context` tokens
   Dim projection = 768;                   // E; equals vision.width, because the image tower has no projection
   double layer_norm_eps = 1e-6;
+  bool vision_head = true;  // the MAP head; a model without it (vision_use_head: false) has hidden states of pictures, but no image embedding
 
   Dim grid() const { return patch_size ? image_size / patch_size : 0; }  // patches along an edge; leftover pixels on the right and bottom are unused
   Dim patches() const { return grid() * grid(); }
   bool operator==(const SiglipConfig&) const = default;
 };
 /// Throws Error if the fields do not make a model: sizes from 1 up to sane bounds, heads divide width, a patch fits the image,
-/// projection = vision.width. `where` (a file, a flag) opens the message.
+/// projection = vision.width (where there is a head). `where` (a file, a flag) opens the message.
 void validate(const SiglipConfig& config, const std::string& where);
 
 /// The shape of a named model: `nano` and `tiny` for demos (vocab_size is set from the data), and the released ones by their published

@@ -6,15 +6,19 @@
 #include "siglip/nn.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-/// Pictures to unit vectors: patches, blocks, a final norm, the MAP head. No class token, no projection: E = width.
+/// Pictures to unit vectors: patches, blocks, a final norm, the MAP head. No class token, no projection: E = width. A model without a head
+/// (SiglipConfig::vision_head) gives hidden states only; its `head` is no part of collect(), and pooled() throws Error.
 struct VisionTower {
   Tensor patch_weight, patch_bias;  // (C, 3, P, P), (C)
   Tensor positions;                 // (T, C)
   std::vector<Block> blocks;
   LayerNorm post_layernorm;
   MapHead head;
+  bool has_head;
 
   explicit VisionTower(const SiglipConfig& config);
+  /// images (B, 3, S, S) in [-1, 1] → (B, T, C): the last hidden state, after the final norm.
+  Tensor hidden(const Tensor& images) const;
   /// images (B, 3, S, S) in [-1, 1] → (B, E), before normalisation.
   Tensor pooled(const Tensor& images) const;
   /// images (B, 3, S, S) in [-1, 1] → (B, E), unit rows.

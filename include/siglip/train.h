@@ -14,7 +14,8 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 // ---- a trained model -----------------------------------------------------------------------------------------------------------------
 
-/// What a checkpoint folder holds, loaded: pictures and texts go in as they are.
+/// What a checkpoint folder holds, ready for use: pictures and texts go in as they are. Weights are checked at once and read when they are first
+/// used, so a tower that is not used costs nothing, and of the token table only the rows of the texts are read.
 struct Pretrained {
   Siglip model;
   std::unique_ptr<Tokenizer> tokenizer;

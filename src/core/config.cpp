@@ -86,15 +86,17 @@ void validate(const SiglipConfig& config, const std::string& where) {
   within("patch_size", config.patch_size, most_pixels);
   within("vocab_size", config.vocab_size, most_vocab);
   within("context", config.context, most_tokens);
+  within("projection", config.projection, most_width);
   require(config.patch_size <= config.image_size, where, "patch_size is at most image_size ", config.image_size, ", got ", config.patch_size);
   require(config.patches() <= most_tokens, where, "an image has at most ", most_tokens, " patches, got ", config.patches());
-  require(config.projection == config.vision.width, where, "projection is the vision width ", config.vision.width, ", got ", config.projection);
+  require(config.projection == config.vision.width || !config.vision_head, where, "projection is the vision width ", config.vision.width, ", got ",
+          config.projection);
   require(config.layer_norm_eps > 0 && config.layer_norm_eps < 1, where, "layer_norm_eps is between 0 and 1, got ", config.layer_norm_eps);
 }
 
 SiglipConfig preset(const std::string& name) {
   for (const Preset& p : presets)
-    if (name == p.name) return {p.vision, p.text, p.image_size, p.patch_size, p.vocab_size, p.context, p.vision.width, 1e-6};
+    if (name == p.name) return {p.vision, p.text, p.image_size, p.patch_size, p.vocab_size, p.context, p.vision.width, 1e-6, true};
   fail("preset", "the name of a known model is expected, got \"", name, "\"; the nearest is \"", nearest(name, preset_names()), "\"");
 }
 

@@ -1,4 +1,4 @@
-// checkpoint.cpp — checkpoint folders: filled strictly, and put in their place whole.
+// checkpoint.cpp — folders that are put in their place whole.
 #include "siglip/checkpoint.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,35 +7,12 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <set>
 #include "io/atomic_file.h"
-#include "io/json.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace fs = std::filesystem;
 namespace {
-// A list for a message: its first entries, and how many there are.
-struct Listing {
-  std::string shown;
-  std::size_t count = 0;
-
-  void add(const std::string& entry) {
-    constexpr std::size_t most = 5;
-    if (++count <= most) shown += (shown.empty() ? "" : ", ") + entry;
-    if (count == most + 1) shown += ", ...";
-  }
-  std::string sentence(const char* kind) const { return count ? "; " + std::to_string(count) + " " + kind + ": " + shown : ""; }
-};
-
-std::string shape_text(const Shape& shape) {
-  std::ostringstream out;
-  out << shape;
-  return out.str();
-}
-
-bool is_real(const std::string& dtype) { return dtype == "F32" || dtype == "F64" || dtype == "F16" || dtype == "BF16"; }
-
 std::string reason() { return std::strerror(errno); }
 
 // The files' bytes reach the disk first, then their names. Thousands of files are flushed at once with all that the file system has waiting:
@@ -75,26 +52,6 @@ std::string put_in_place(const std::string& from, const std::string& to) {
   fail(to, "renaming into place failed: ", why, restored ? "" : "; the old folder is " + old);
 }
 }  // namespace
-
-void load_parameters(const std::string& folder, const Parameters& parameters) {
-  const std::string path = folder + "/model.safetensors";
-  const SafetensorsFile file(path);
-  Listing missing, misshapen, left_over;
-  std::set<std::string> wanted;
-  for (const Parameter& parameter : parameters) {
-    require(wanted.insert(parameter.name).second, path, "each parameter once is expected, got ", brief(parameter.name), " twice");
-    const TensorInfo* info = file.find(parameter.name);
-    if (!info)
-      missing.add(parameter.name);
-    else if (info->shape != parameter.value.shape() || !is_real(info->dtype))
-      misshapen.add(parameter.name + " " + shape_text(parameter.value.shape()) + " is " + info->dtype + " " + shape_text(info->shape));
-  }
-  for (const TensorInfo& info : file.tensors())
-    if (!wanted.contains(info.name) && !info.name.ends_with(".position_ids")) left_over.add(brief(info.name));  // old files carry 0, 1, 2, …
-  require(missing.count + misshapen.count + left_over.count == 0, path, "exactly the model's ", parameters.size(), " tensors are expected",
-          missing.sentence("missing"), misshapen.sentence("misshapen"), left_over.sentence("left over"));
-  for (const Parameter& parameter : parameters) file.read_into(parameter.name, parameter.value);
-}
 
 FolderWriter::FolderWriter(const std::string& target) : target_(target) {
   while (target_.size() > 1 && target_.ends_with('/')) target_.pop_back();

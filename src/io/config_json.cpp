@@ -1,7 +1,8 @@
 // config_json.cpp — config.json and preprocessor_config.json, as transformers' SiglipModel and SiglipImageProcessor read and write them.
 //
 // The published files leave out what equals the library's default, so absent keys get the published base model's value. Present ones are
-// believed only if they are what this model computes. Keys that do not bear on that (dropout, versions) are passed over.
+// believed only if they are what this model computes. Keys that do not bear on that (dropout, versions, token ids
+// that CLIP left behind, the dtype or torch_dtype that the weights were saved in: their file says it itself) are passed over.
 #include <cmath>
 #include <utility>
 #include "core/limits.h"
@@ -40,6 +41,12 @@ struct Section {
     if (!value) return absent;
     if (!value->is_number()) refuse(key, "a number");
     return value->get<double>();
+  }
+  bool truth(const char* key, bool absent) const {
+    const Json* value = find(key);
+    if (!value) return absent;
+    if (!value->is_boolean()) refuse(key, "true or false");
+    return value->get<bool>();
   }
   /// Present, it must be this.
   void only(const char* key, const Json& expected) const {
@@ -81,12 +88,13 @@ Json encoder_json(const char* model_type, const EncoderConfig& encoder, double l
 SiglipConfig read_config(const std::string& folder) {
   const Section root = read_section(folder + "/config.json");
   if (!root.find("model_type")) root.refuse("model_type", "\"siglip\"");
+  if (*root.find("model_type") == "siglip2")
+    fail(root.file, "model_type is \"siglip\", got \"siglip2\": NaFlex models, of variable resolution, are not supported");
   root.only("model_type", "siglip");
   const Section text = root.section("text_config"), vision = root.section("vision_config");
   text.only("model_type", "siglip_text_model");
   vision.only("model_type", "siglip_vision_model");
   vision.only("num_channels", 3);
-  vision.only("vision_use_head", true);
 
   SiglipConfig config;
   config.vision = read_encoder(vision);
@@ -96,6 +104,7 @@ SiglipConfig read_config(const std::string& folder) {
   config.vocab_size = text.whole("vocab_size", config.vocab_size, most_vocab);
   config.context = text.whole("max_position_embeddings", config.context, most_tokens);
   config.projection = text.whole("projection_size", config.text.width, most_width);
+  config.vision_head = vision.truth("vision_use_head", config.vision_head);
   config.layer_norm_eps = vision.number("layer_norm_eps", default_eps);
   if (text.number("layer_norm_eps", default_eps) != config.layer_norm_eps) text.refuse("layer_norm_eps", "that of vision_config");
   validate(config, root.file);
@@ -114,6 +123,7 @@ void write_config(const std::string& folder, const SiglipConfig& config) {
                {"eos_token_id", 1}});
   Json vision = encoder_json("siglip_vision_model", config.vision, config.layer_norm_eps);
   vision.update({{"num_channels", 3}, {"image_size", config.image_size}, {"patch_size", config.patch_size}});
+  if (!config.vision_head) vision["vision_use_head"] = false;
   const Json json = {{"architectures", Json::array({"SiglipModel"})},
                      {"model_type", "siglip"},
                      {"initializer_factor", 1.0},

@@ -4,18 +4,16 @@
 //
 // Nothing in the header is believed before it is compared with the size of the file.
 // source    huggingface/safetensors, the format's README
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <cstring>
+#include <cstdint>
 #include <set>
 #include <unordered_map>
 #include <utility>
-#include "io/atomic_file.h"
+#include "io/dtype.h"
 #include "io/json.h"
+#include "io/mapped_file.h"
+#include "io/safetensors_writer.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -23,34 +21,19 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 static_assert(std::endian::native == std::endian::little, "files are little-endian, and so is every machine this runs on");
 
 struct SafetensorsFile::File {
-  std::string path;
-  int descriptor = -1;
-  std::int64_t data_begin = 0;
+  MappedFile bytes;
   std::vector<TensorInfo> tensors;
   std::map<std::string, std::string> metadata;
   std::unordered_map<std::string, std::size_t> index;
 
-  File() = default;
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (descriptor >= 0) close(descriptor);
-  }
-  void read(void* to, std::int64_t size, std::int64_t offset) const;
+  explicit File(const std::string& path) : bytes(path) {}
+  const TensorInfo& tensor(const std::string& name) const;
+  void read(Real* to, const TensorInfo& tensor, Dim begin, Dim count) const;
 };
 
 namespace {
 constexpr std::int64_t most_header = 1 << 24;  // a hundred thousand tensors; a SigLIP has at most about a thousand
 constexpr std::size_t most_name = 1024, most_axes = 8;
-
-// Bytes of an element; 0 for a type that the format does not have.
-std::int64_t element_bytes(const std::string& dtype) {
-  static const std::map<std::string, std::int64_t> bytes = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F8_E4M3", 1},
-                                                            {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1},   {"F8_E5M2", 1},
-                                                            {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1},   {"BOOL", 1}};
-  const auto found = bytes.find(dtype);
-  return found == bytes.end() ? 0 : found->second;
-}
 
 bool is_name(const std::string& name) {
   return !name.empty() && name.size() <= most_name && std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < 32 || c == 127; });
@@ -115,64 +98,39 @@ void require_no_gaps(std::vector<TensorInfo>& tensors, std::int64_t data_bytes, 
   }
   require(end == data_bytes, path, "the tensors cover all ", data_bytes, " bytes of data, got ", end);
 }
-
-// Half precision: 1 sign, 5 exponent and 10 fraction bits, subnormal below 2^-14. Every one is a float.
-float from_half(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16, exponent = (half >> 10) & 31, fraction = half & 1023;
-  if (exponent == 0) return std::bit_cast<float>(std::bit_cast<std::uint32_t>(static_cast<float>(fraction) * 0x1p-24f) | sign);
-  const std::uint32_t rebiased = exponent == 31 ? 255 : exponent + 112;  // infinity and NaN stay what they are
-  return std::bit_cast<float>(sign | rebiased << 23 | fraction << 13);
-}
-
-// The upper half of a float.
-float from_bfloat(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
-
-template <class Stored, class Convert>
-void convert(Real* to, const std::vector<char>& bytes, std::int64_t count, const Convert& one) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    Stored stored;
-    std::memcpy(&stored, bytes.data() + static_cast<std::size_t>(i) * sizeof(Stored), sizeof(Stored));
-    to[i] = static_cast<Real>(one(stored));
-  }
-}
-void convert(Real* to, const std::vector<char>& bytes, std::int64_t count, const std::string& dtype) {
-  const auto same = [](auto x) { return x; };
-  if (dtype == "F32") convert<float>(to, bytes, count, same);
-  if (dtype == "F64") convert<double>(to, bytes, count, same);
-  if (dtype == "F16") convert<std::uint16_t>(to, bytes, count, from_half);
-  if (dtype == "BF16") convert<std::uint16_t>(to, bytes, count, from_bfloat);
-}
 }  // namespace
 
-void SafetensorsFile::File::read(void* to, std::int64_t size, std::int64_t offset) const {
-  char* rest = static_cast<char*>(to);
-  while (size > 0) {
-    const ssize_t n = pread(descriptor, rest, static_cast<std::size_t>(size), offset);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(path, "reading failed: ", std::strerror(errno));
-    require(n > 0, path, "the file keeps its size while it is read, got its end at byte ", offset);
-    rest += n, offset += n, size -= n;
+const TensorInfo& SafetensorsFile::File::tensor(const std::string& name) const {
+  const auto found = index.find(name);
+  if (found == index.end()) fail(bytes.path(), "a tensor ", brief(name), " is expected, got none");
+  return tensors[found->second];
+}
+
+// Piece by piece, so that a conversion needs little memory of its own.
+void SafetensorsFile::File::read(Real* to, const TensorInfo& tensor, Dim begin, Dim count) const {
+  const std::int64_t element = element_bytes(tensor.dtype), piece = 1 << 18;
+  if (tensor.dtype == real_dtype) return bytes.read(to, count * element, tensor.offset + begin * element);
+  std::vector<char> stored(static_cast<std::size_t>(std::min<std::int64_t>(piece, count) * element));
+  for (Dim done = 0; done < count; done += piece) {
+    const Dim now = std::min(piece, count - done);
+    bytes.read(stored.data(), now * element, tensor.offset + (begin + done) * element);
+    convert(to + done, real_dtype, stored.data(), tensor.dtype, now);
   }
 }
 
 SafetensorsFile::SafetensorsFile(const std::string& path) {
-  const auto file = std::make_shared<File>();
-  file->path = path;
-  file->descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // not blocking: it may be a pipe
-  struct stat info {};
-  if (file->descriptor < 0 || fstat(file->descriptor, &info) != 0) fail(path, "a readable file is expected, got: ", std::strerror(errno));
-  require(S_ISREG(info.st_mode), path, "a regular file is expected, got a ", S_ISDIR(info.st_mode) ? "folder" : "device or pipe");
-  require(info.st_size >= 8, path, "at least 8 bytes are expected, got ", info.st_size);
+  const auto file = std::make_shared<File>(path);
+  const std::int64_t size = file->bytes.size();
+  require(size >= 8, path, "at least 8 bytes are expected, got ", size);
   std::uint64_t header_bytes = 0;
-  file->read(&header_bytes, 8, 0);
+  file->bytes.read(&header_bytes, 8, 0);
   require(header_bytes <= most_header, path, "a header of at most ", most_header, " bytes is expected, got ", header_bytes);
-  file->data_begin = 8 + static_cast<std::int64_t>(header_bytes);
-  require(file->data_begin <= info.st_size, path, "a header within the file's ", info.st_size, " bytes is expected, got ", header_bytes);
+  const std::int64_t data_begin = 8 + static_cast<std::int64_t>(header_bytes), data_bytes = size - data_begin;
+  require(data_bytes >= 0, path, "a header within the file's ", size, " bytes is expected, got ", header_bytes);
 
   std::string text(header_bytes, '\0');
-  file->read(text.data(), static_cast<std::int64_t>(header_bytes), 8);
+  file->bytes.read(text.data(), static_cast<std::int64_t>(header_bytes), 8);
   require(text.starts_with('{'), path, "a header that begins with { is expected, got ", brief(text.substr(0, 8)));
-  const std::int64_t data_bytes = info.st_size - file->data_begin;
   const Json header = parse_json(text, path);
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__")
@@ -182,12 +140,13 @@ SafetensorsFile::SafetensorsFile(const std::string& path) {
   }
   require_no_gaps(file->tensors, data_bytes, path);
   for (TensorInfo& tensor : file->tensors) {
-    tensor.offset += file->data_begin;
+    tensor.offset += data_begin;
     file->index.emplace(tensor.name, file->index.size());
   }
   file_ = file;
 }
 
+const std::string& SafetensorsFile::path() const { return file_->bytes.path(); }
 const std::vector<TensorInfo>& SafetensorsFile::tensors() const { return file_->tensors; }
 const std::map<std::string, std::string>& SafetensorsFile::metadata() const { return file_->metadata; }
 
@@ -197,59 +156,86 @@ const TensorInfo* SafetensorsFile::find(const std::string& name) const {
 }
 
 Tensor SafetensorsFile::read(const std::string& name) const {
-  const TensorInfo* info = find(name);
-  require(info, file_->path, "a tensor ", brief(name), " is expected, got none");
-  const Tensor x(info->shape);
+  const Tensor x(file_->tensor(name).shape);
   read_into(name, x);
   return x;
 }
 
-void SafetensorsFile::read_into(const std::string& name, const Tensor& to) const {
-  const TensorInfo* info = find(name);
-  require(info, file_->path, "a tensor ", brief(name), " is expected, got none");
-  const std::string where = file_->path + ": tensor " + brief(name);
-  require(info->dtype == "F32" || info->dtype == "F64" || info->dtype == "F16" || info->dtype == "BF16", where,
-          "F64, F32, F16 or BF16 is expected, got ", info->dtype);
-  require(info->shape == to.shape(), where, "shape ", to.shape(), " is expected, got ", info->shape);
+namespace {
+void require_fits(const TensorInfo& tensor, const Tensor& to, const std::string& path) {
+  const std::string where = path + ": tensor " + brief(tensor.name);
+  require(is_real(tensor.dtype), where, "F64, F32, F16 or BF16 is expected, got ", tensor.dtype);
+  require(tensor.shape == to.shape(), where, "shape ", to.shape(), " is expected, got ", tensor.shape);
+}
+}  // namespace
 
-  // Piece by piece, so that a conversion needs little memory of its own.
+void SafetensorsFile::read_into(const std::string& name, const Tensor& to) const {
+  const TensorInfo& tensor = file_->tensor(name);
+  require_fits(tensor, to, path());
   std::vector<Real> host(to.device() == Device::cpu ? 0 : static_cast<std::size_t>(to.size()));
-  Real* out = to.device() == Device::cpu ? to.data() : host.data();
-  const std::int64_t element = element_bytes(info->dtype), piece = 1 << 18;
-  std::vector<char> bytes(static_cast<std::size_t>(std::min<std::int64_t>(piece, to.size()) * element));
-  for (std::int64_t begin = 0; begin < to.size(); begin += piece) {
-    const std::int64_t count = std::min(piece, to.size() - begin);
-    file_->read(bytes.data(), count * element, info->offset + begin * element);
-    convert(out + begin, bytes, count, info->dtype);
-  }
-  if (to.device() != Device::cpu) to.copy_from(host.data());
+  file_->read(host.empty() ? to.data() : host.data(), tensor, 0, to.size());
+  if (!host.empty()) to.copy_from(host.data());
 }
 
-void write_safetensors(const std::string& path, const Parameters& tensors, const std::map<std::string, std::string>& metadata) {
-  std::map<std::string, std::string> described = metadata;
-  described.emplace("format", "pt");
-  Json header = {{"__metadata__", described}};
+void SafetensorsFile::attach(const std::string& name, const Tensor& to) const {
+  constexpr Dim large = 1 << 14;  // below that a copy is cheaper than the pages it lies on
+  const TensorInfo& tensor = file_->tensor(name);
+  require_fits(tensor, to, path());
+  if (to.size() >= large && to.rank() >= 2 && to.device() == Device::cpu && tensor.dtype == real_dtype) {
+    const char* data = file_->bytes.data();
+    if (data && reinterpret_cast<std::uintptr_t>(data + tensor.offset) % sizeof(Real) == 0)
+      return to.borrow(reinterpret_cast<const Real*>(data + tensor.offset), file_);
+  }
+  to.defer([file = file_, &tensor](Real* values, Dim begin, Dim count) { file->read(values, tensor, begin, count); });
+}
+
+void SafetensorsFile::read_bytes(const TensorInfo& tensor, void* to, std::int64_t begin, std::int64_t count) const {
+  file_->bytes.read(to, count, tensor.offset + begin);
+}
+
+// ---- writing ---------------------------------------------------------------------------------------------------------------------------
+
+SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<TensorInfo> tensors, std::map<std::string, std::string> metadata)
+    : path_(path), file_(path) {
+  metadata.emplace("format", "pt");
+  Json header = {{"__metadata__", metadata}};
   auto& entries = header.get_ref<Json::object_t&>();
   std::set<std::string> names;
-  std::int64_t end = 0;
-  for (const Parameter& tensor : tensors) {
+  for (const TensorInfo& tensor : tensors) {
     require(is_name(tensor.name), path, "tensor names of 1 to ", most_name, " printable bytes are expected, got ", brief(tensor.name));
     require(names.insert(tensor.name).second && tensor.name != "__metadata__", path, "each name once is expected, got ", brief(tensor.name));
-    require(tensor.value.defined(), path, "a tensor ", brief(tensor.name), " is expected, got an undefined one");
-    const std::int64_t begin = std::exchange(end, end + tensor.value.size() * static_cast<std::int64_t>(sizeof(Real)));
-    const Json entry = {{"dtype", sizeof(Real) == 4 ? "F32" : "F64"}, {"shape", tensor.value.shape()}, {"data_offsets", {begin, end}}};
+    const std::int64_t begin = std::exchange(missing_, missing_ + element_count(tensor.shape) * element_bytes(tensor.dtype));
+    const Json entry = {{"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {begin, missing_}}};
     entries.push_back({tensor.name, entry});
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data is aligned
   const std::uint64_t header_bytes = text.size();
+  file_.write(&header_bytes, 8);
+  file_.write(text);
+}
 
-  AtomicFile file(path);
-  file.write(&header_bytes, 8);
-  file.write(text);
+void SafetensorsWriter::write(const void* bytes, std::int64_t count) {
+  require(count <= missing_, path_, "at most ", missing_, " bytes more are expected, got ", count);
+  file_.write(bytes, static_cast<std::size_t>(count));
+  missing_ -= count;
+}
+
+void SafetensorsWriter::commit() {
+  require(missing_ == 0, path_, "all data is expected, got ", missing_, " bytes less");
+  file_.commit();
+}
+
+void write_safetensors(const std::string& path, const Parameters& tensors, const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorInfo> infos;
+  for (const Parameter& tensor : tensors) {
+    require(tensor.value.defined(), path, "a tensor ", brief(tensor.name), " is expected, got an undefined one");
+    infos.push_back({tensor.name, real_dtype, tensor.value.shape()});
+  }
+  SafetensorsWriter file(path, std::move(infos), metadata);
   for (const Parameter& tensor : tensors) {
     const Tensor host = tensor.value.device() == Device::cpu ? tensor.value : tensor.value.to(Device::cpu);
-    file.write(host.data(), static_cast<std::size_t>(host.size()) * sizeof(Real));
+    file.write(host.data(), host.size() * static_cast<Dim>(sizeof(Real)));
   }
   file.commit();
 }

@@ -19,12 +19,18 @@ VisionTower::VisionTower(const SiglipConfig& c)
       positions({c.patches(), c.vision.width}),
       blocks(encoder(c.vision, c.layer_norm_eps)),
       post_layernorm(c.vision.width, c.layer_norm_eps),
-      head(c.vision.width, c.vision.heads, c.vision.mlp, c.layer_norm_eps) {}
+      head(c.vision.width, c.vision.heads, c.vision.mlp, c.layer_norm_eps),
+      has_head(c.vision_head) {}
 
-Tensor VisionTower::pooled(const Tensor& images) const {
+Tensor VisionTower::hidden(const Tensor& images) const {
   Tensor x = add_rows(patch_embedding(images, patch_weight, patch_bias), positions);
   for (const Block& block : blocks) x = block(x);
-  return head(post_layernorm(x));
+  return post_layernorm(x);
+}
+
+Tensor VisionTower::pooled(const Tensor& images) const {
+  require(has_head, "VisionTower", "a model with a head is expected (vision_use_head), got one that has hidden states but no image embedding");
+  return head(hidden(images));
 }
 
 void VisionTower::collect(Parameters& all) const {
@@ -33,7 +39,7 @@ void VisionTower::collect(Parameters& all) const {
   all.push_back({"vision_model.embeddings.position_embedding.weight", positions});
   collect_blocks(all, blocks, "vision_model");
   post_layernorm.collect(all, "vision_model.post_layernorm");
-  head.collect(all, "vision_model.head");
+  if (has_head) head.collect(all, "vision_model.head");
 }
 
 TextTower::TextTower(const SiglipConfig& c)

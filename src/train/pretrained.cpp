@@ -11,9 +11,9 @@ std::string checkpoint_folder(const std::string& path) {
   std::error_code none;
   for (const char* part : {"", "best", "last"}) {
     const fs::path folder = *part ? fs::path(path) / part : fs::path(path);
-    if (fs::exists(folder / "model.safetensors", none)) return folder.string();
+    if (has_weights(folder.string())) return folder.string();
   }
-  fail(path, "a checkpoint folder with model.safetensors, or a run folder with best/ or last/, is expected, got ",
+  fail(path, "a checkpoint folder with model.safetensors or its shards, or a run folder with best/ or last/, is expected, got ",
        fs::is_directory(path, none) ? "a folder without them"
        : fs::exists(path, none)     ? "a file"
                                     : "nothing there");
@@ -30,7 +30,7 @@ Pretrained Pretrained::load(const std::string& path) {
           loaded.tokenizer->context());
   require(loaded.preprocessing.image_size == c.image_size, folder, "preprocessor_config.json with size = image_size = ", c.image_size, ", got ",
           loaded.preprocessing.image_size);
-  load_parameters(folder, loaded.model.parameters());
+  attach_parameters(folder, loaded.model.parameters());
   return loaded;
 }
 

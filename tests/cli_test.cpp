@@ -6,8 +6,8 @@
 using namespace siglip;
 
 namespace {
-const std::vector<std::string> verbs{"data shapes", "train",     "eval",       "classify",   "embed",       "tokenize", "inspect",
-                                     "ops",         "gradcheck", "bench loss", "bench step", "bench tower", "report"};
+const std::vector<std::string> verbs{"data shapes", "train", "eval",      "classify",   "embed",      "tokenize",    "inspect",
+                                     "convert",     "ops",   "gradcheck", "bench loss", "bench step", "bench tower", "report"};
 
 std::string example_of(const Shell& shell, const std::string& verb) {
   const Outcome help = shell("siglip " + verb + " --help");
@@ -180,7 +180,8 @@ TEST_CASE("cli: files of texts that are none") {
 TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right word") {
   const Shell shell;
   const std::vector<std::pair<std::string, std::string>> answers{
-      {"", "a verb is expected, one of train, data, eval, classify, embed, tokenize, inspect, ops, gradcheck, bench, report; --help says more"},
+      {"",
+       "a verb is expected, one of train, data, eval, classify, embed, tokenize, inspect, convert, ops, gradcheck, bench, report; --help says more"},
       {"trian", "unknown verb \"trian\"; the nearest is \"train\""},
       {"data shape", "data: unknown verb \"shape\"; the nearest is \"shapes\""},
       {"data", "data: a verb is expected, one of shapes, emoji; --help says more"},

@@ -20,6 +20,7 @@ void add_eval(CLI::App& program);
 void add_classify(CLI::App& program);
 void add_embed(CLI::App& program);
 void add_tokenize(CLI::App& program);
+void add_convert(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_ops(CLI::App& program);
 void add_gradcheck(CLI::App& program);  // compiled in double

@@ -31,6 +31,16 @@ struct Pretrained {
 /// The folder that holds the checkpoint of `path`, as in Pretrained::load.
 std::string checkpoint_folder(const std::string& path);
 
+struct ConvertOptions {
+  std::string dtype;            // F32, F16 or BF16; empty: as they are
+  std::int64_t shard_size = 0;  // bytes of data in a file of weights at most; 0: one file
+  Dim image_size = 0;           // for an .npz: the model's, where it is not grid * patch; 0: it is
+};
+/// Writes the model of `in` (a run folder, a checkpoint folder, or an .npz of big_vision) as a new checkpoint folder `out`, whole or not at all.
+/// Numbers whose type is kept keep their bits; others are rounded to nearest, ties to even. What an .npz does not know is said on `log`.
+/// Throws Error if `out` exists, or if `in` does not hold exactly one model.
+void convert_model(const std::string& in, const std::string& out, const ConvertOptions& options, std::ostream& log);
+
 // ---- evaluation ----------------------------------------------------------------------------------------------------------------------
 
 /// Among which candidates a query searches: all distinct captions (pictures) of its split, those of every split, or groups of `group`

@@ -5,6 +5,7 @@
 #include <utility>
 #include "io/dtype.h"
 #include "io/json.h"
+#include "io/listing.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -72,25 +73,6 @@ const SafetensorsFile* Weights::find(const std::string& name) const {
 }
 
 namespace {
-// A list for a message: its first entries, and how many there are.
-struct Listing {
-  std::string shown;
-  std::size_t count = 0;
-
-  void add(const std::string& entry) {
-    constexpr std::size_t most = 5;
-    if (++count <= most) shown += (shown.empty() ? "" : ", ") + entry;
-    if (count == most + 1) shown += ", ...";
-  }
-  std::string sentence(const char* kind) const { return count ? "; " + std::to_string(count) + " " + kind + ": " + shown : ""; }
-};
-
-std::string shape_text(const Shape& shape) {
-  std::ostringstream out;
-  out << shape;
-  return out.str();
-}
-
 // Every parameter with the file that holds it; one Error for all that does not fit.
 std::vector<std::pair<const SafetensorsFile*, const Parameter*>> places(const Weights& weights, const Parameters& parameters) {
   std::vector<std::pair<const SafetensorsFile*, const Parameter*>> places;

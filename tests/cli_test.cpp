@@ -124,8 +124,13 @@ TEST_CASE("cli: the keys of --json are a contract") {
   CHECK(tokens["ids"][1].size() == 16);
 
   const Json inspected = shell.json("siglip inspect run --json");
-  check_keys(inspected, {"parameters", "t", "b", "tensors"});
+  check_keys(inspected, {"parameters", "t", "b", "files", "dtypes", "links_outside", "vision_head", "misfit", "tensors"});
   CHECK(inspected["parameters"] == shell.json("siglip inspect run/best/model.safetensors --json")["parameters"]);
+  CHECK(inspected["files"] == Json{"model.safetensors"});
+  CHECK(inspected["dtypes"] == Json{{"F32", inspected["tensors"].size()}});
+  CHECK(inspected["links_outside"] == Json::array());
+  CHECK(inspected["vision_head"] == true);
+  CHECK(inspected["misfit"].is_null());
   CHECK(contains(shell("siglip inspect run").out, ": a cosine of 0.1 more adds "));
   CHECK(contains(shell("siglip inspect run").out, ": two unrelated items (cosine 0) are matched with p = "));
 
@@ -143,6 +148,48 @@ TEST_CASE("cli: the keys of --json are a contract") {
   const std::vector<std::string> tower_keys{"model", "tower", "batch", "threads", "seconds", "gflops", "items_per_second"};
   check_keys(shell.json("siglip bench tower --model nano --batch 2 --repeat 1 --json"), tower_keys);
   check_keys(shell.json("siglip bench tower --model nano --tower text --batch 1,2 --repeat 1 --json")["results"][1], tower_keys);
+}
+
+TEST_CASE("cli: convert, and what inspect says of shards, links and models that do not fit") {
+  const Shell& shell = trained();
+  const std::string line = "siglip classify RUN --labels 'a cat, a small red circle' --json shapes/val/00000.png";
+  const auto classified = [&](const std::string& run) { return shell.json(std::string(line).replace(line.find("RUN"), 3, run)); };
+  REQUIRE(shell("siglip convert run pieces --shard-size 100000").exit_code == 0);
+  CHECK(classified("pieces") == classified("run"));
+  const Json pieces = shell.json("siglip inspect pieces --json");
+  CHECK(pieces["files"].size() > 1);
+  CHECK(pieces["files"][0].get<std::string>().starts_with("model-00001-of-0000"));
+  REQUIRE(shell("siglip convert pieces half --dtype bf16 && siglip convert half wide --dtype f32").exit_code == 0);
+  CHECK(classified("half") == classified("wide"));
+  CHECK(contains(shell("siglip inspect half").out, "types       BF16 in "));
+
+  REQUIRE(
+      shell("mkdir links && cp half/* links && mv links/model.safetensors blob && ln -s ../blob links/model.safetensors && ln -s config.json links/x")
+          .exit_code == 0);
+  const Json links = shell.json("siglip inspect links --json")["links_outside"];
+  REQUIRE(links.size() == 1);
+  CHECK(links[0]["name"] == "model.safetensors");
+  CHECK(contains(shell("siglip inspect links").out, "link        model.safetensors leads out of the folder, to "));
+  REQUIRE(shell("mkdir other && cp half/* other && sed -i 's/\"num_hidden_layers\": [0-9]*/\"num_hidden_layers\": 1/' other/config.json").exit_code ==
+          0);
+  CHECK(contains(shell("siglip inspect other").out, "model       other/model.safetensors: exactly the model's "));
+  CHECK(contains(shell.json("siglip inspect other --json")["misfit"], " left over: "));
+  CHECK(shell.refusal("siglip convert run half") == "1 siglip: half: a name that is not taken is expected, got a folder");
+  CHECK(shell.refusal("siglip convert run x --dtype int8") == "2 siglip: --dtype: f32, f16 or bf16 is expected, got \"int8\"");
+  CHECK(contains(shell.refusal("siglip convert other x"), "1 siglip: other/model.safetensors: exactly the model's "));
+}
+
+TEST_CASE("cli: a model that is cut short while it is used is one line") {
+  const Shell& shell = trained();
+  REQUIRE(shell("rm -rf cut && mkdir cut && cp run/best/* cut").exit_code == 0);
+  // Many pictures keep the program busy: the file is cut as soon as it is seen among what the program has mapped.
+  const std::string command =
+      "siglip classify cut --labels 'a cat' $(for i in $(seq 2000); do echo shapes/val/00000.png; done) & pid=$!; "
+      "until grep -q cut/model /proc/$pid/maps; do kill -0 $pid || break; done; truncate -s 4096 cut/model.safetensors; wait $pid";
+  const Outcome run = shell(command);
+  CHECK(run.exit_code == 1);
+  CHECK(contains(run.err, "cut/model.safetensors: "));
+  CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
 }
 
 TEST_CASE("cli: embed writes rows and says what they are") {

@@ -1,7 +1,9 @@
 // inspect.cpp — siglip inspect: what a checkpoint holds, in plain words.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include "io/json.h"
@@ -11,13 +13,36 @@
 
 namespace siglip::tools {
 namespace {
+namespace fs = std::filesystem;
+
 struct Settings {
   std::string path;
   bool json = false;
 };
 
+// A folder's weights, or a single file.
+struct Inspected {
+  std::string folder;  // empty for a single file
+  std::vector<SafetensorsFile> files;
+
+  std::vector<TensorInfo> tensors() const {
+    std::vector<TensorInfo> all;
+    for (const SafetensorsFile& file : files) all.insert(all.end(), file.tensors().begin(), file.tensors().end());
+    return all;
+  }
+};
+
+Inspected open(const std::string& path) {
+  std::error_code none;
+  if (fs::is_regular_file(path, none)) return {"", {SafetensorsFile(path)}};
+  const std::string folder = checkpoint_folder(path);
+  return {folder, Weights(folder).files()};
+}
+
 struct Counts {
   Dim all = 0, vision = 0, text = 0;
+  bool head = false;
+  std::map<std::string, Dim> dtypes;  // tensors of each
 };
 
 Counts count(const std::vector<TensorInfo>& tensors) {
@@ -27,14 +52,32 @@ Counts count(const std::vector<TensorInfo>& tensors) {
     counts.all += size;
     if (tensor.name.starts_with("vision_model.")) counts.vision += size;
     if (tensor.name.starts_with("text_model.")) counts.text += size;
+    counts.head = counts.head || tensor.name.starts_with("vision_model.head.");
+    ++counts.dtypes[tensor.dtype];
   }
   return counts;
 }
 
-std::optional<double> number(const SafetensorsFile& file, const char* name) {
-  const TensorInfo* info = file.find(name);
-  if (!info || element_count(info->shape) != 1) return std::nullopt;
-  return double(file.read(name).item());
+// Links of the folder that lead out of it, with where they end: they are followed, which a user may not expect.
+std::vector<std::pair<std::string, std::string>> outside_links(const std::string& folder) {
+  std::vector<std::pair<std::string, std::string>> links;
+  std::error_code error;
+  const fs::path inside = fs::canonical(folder, error);
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code dangling;
+    if (!entry->is_symlink(dangling)) continue;
+    const fs::path target = fs::weakly_canonical(entry->path(), dangling);
+    const auto [at, rest] = std::mismatch(inside.begin(), inside.end(), target.begin(), target.end());
+    if (at != inside.end()) links.emplace_back(entry->path().filename().string(), target.string());
+  }
+  std::sort(links.begin(), links.end());
+  return links;
+}
+
+std::optional<double> number(const Inspected& inspected, const char* name) {
+  for (const SafetensorsFile& file : inspected.files)
+    if (const TensorInfo* info = file.find(name); info && element_count(info->shape) == 1) return double(file.read(name).item());
+  return std::nullopt;
 }
 
 void print_config(const SiglipConfig& c) {
@@ -72,44 +115,88 @@ void print_tensors(const std::vector<TensorInfo>& tensors) {
   print_table(std::cout, rows);
 }
 
-Json json_of(const SafetensorsFile& file, const Counts& counts, std::optional<double> t, std::optional<double> b) {
-  Json tensors = Json::array();
-  for (const TensorInfo& tensor : file.tensors()) tensors.push_back({{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}});
-  return {{"parameters", counts.all},   {"vision_parameters", counts.vision}, {"text_parameters", counts.text},
-          {"t", t ? Json(*t) : Json()}, {"b", b ? Json(*b) : Json()},         {"tensors", tensors}};
+void print_files(const Inspected& inspected, const Counts& counts) {
+  for (const SafetensorsFile& file : inspected.files) {
+    Dim bytes = 0;
+    for (const TensorInfo& tensor : file.tensors()) bytes += tensor.bytes;
+    std::cout << "weights     " << fs::path(file.path()).filename().string() << ": " << file.tensors().size() << " tensors, " << with_commas(bytes)
+              << " bytes\n";
+  }
+  std::string types;
+  for (const auto& [dtype, tensors] : counts.dtypes) types += (types.empty() ? "" : ", ") + dtype + " in " + std::to_string(tensors) + " tensors";
+  std::cout << "types       " << (types.empty() ? "none" : types) << '\n';
+  if (!inspected.folder.empty())
+    for (const auto& [name, target] : outside_links(inspected.folder))
+      std::cout << "link        " << name << " leads out of the folder, to " << target << '\n';
+}
+
+// Whether the weights are those of config.json, in the words of the loader.
+std::string misfit(const std::string& folder, const SiglipConfig& config) {
+  try {
+    attach_parameters(folder, Siglip(config).parameters());
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+void print_folder(const std::string& folder, const Counts& counts) {
+  const SiglipConfig config = read_config(folder);
+  std::cout << "checkpoint  " << folder << '\n';
+  print_config(config);
+  print_tokenizer(folder);
+  std::cout << "head        " << (counts.head ? "MAP head: pictures have embeddings" : "none: pictures have hidden states, but no embedding") << '\n';
+  const std::string wrong = misfit(folder, config);
+  std::cout << "model       " << (wrong.empty() ? "every tensor of config.json is there, and no other" : wrong) << '\n';
+}
+
+Json json_of(const Inspected& inspected, const Counts& counts, std::optional<double> t, std::optional<double> b) {
+  Json tensors = Json::array(), files = Json::array(), links = Json::array();
+  for (const TensorInfo& tensor : inspected.tensors()) tensors.push_back({{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}});
+  for (const SafetensorsFile& file : inspected.files) files.push_back(fs::path(file.path()).filename().string());
+  if (!inspected.folder.empty())
+    for (const auto& [name, target] : outside_links(inspected.folder)) links.push_back({{"name", name}, {"target", target}});
+  const std::string wrong = inspected.folder.empty() ? "" : misfit(inspected.folder, read_config(inspected.folder));
+  return {{"parameters", counts.all},
+          {"vision_parameters", counts.vision},
+          {"text_parameters", counts.text},
+          {"t", t ? Json(*t) : Json()},
+          {"b", b ? Json(*b) : Json()},
+          {"files", files},
+          {"dtypes", counts.dtypes},
+          {"links_outside", links},
+          {"vision_head", counts.head},
+          {"misfit", wrong.empty() ? Json() : Json(wrong)},
+          {"tensors", tensors}};
 }
 
 void inspect_verb(const Settings& s) {
-  std::error_code none;
-  const bool is_file = std::filesystem::is_regular_file(s.path, none);
-  const std::string folder = is_file ? "" : checkpoint_folder(s.path);
-  const SafetensorsFile file(is_file ? s.path : folder + "/model.safetensors");
-  const Counts counts = count(file.tensors());
-  std::optional<double> t = number(file, "logit_scale");
-  const std::optional<double> b = number(file, "logit_bias");
+  const Inspected inspected = open(s.path);
+  const Counts counts = count(inspected.tensors());
+  std::optional<double> t = number(inspected, "logit_scale");
+  const std::optional<double> b = number(inspected, "logit_bias");
   if (t) t = std::exp(*t);  // published as its logarithm
   if (s.json) {
-    std::cout << json_of(file, counts, t, b).dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    std::cout << json_of(inspected, counts, t, b).dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
     return;
   }
-  if (!is_file) {
-    std::cout << "checkpoint  " << folder << '\n';
-    print_config(read_config(folder));
-    print_tokenizer(folder);
-  }
+  if (!inspected.folder.empty()) print_folder(inspected.folder, counts);
+  print_files(inspected, counts);
   std::cout << "parameters  " << with_commas(counts.all);
   if (counts.vision && counts.text) std::cout << ": vision " << with_commas(counts.vision) << ", text " << with_commas(counts.text);
   std::cout << "\n\n";
   print_words(t, b);
   std::cout << '\n';
-  print_tensors(file.tensors());
+  print_tensors(inspected.tensors());
 }
 }  // namespace
 
 void add_inspect(CLI::App& program) {
   CLI::App& verb =
-      add_verb(program, "inspect", "Say what a checkpoint holds: its shape, parameter counts, t and b in plain words, every tensor.",
-               "siglip inspect run", "parameters, vision_parameters, text_parameters, t, b (null if absent), tensors [name, dtype, shape]");
+      add_verb(program, "inspect", "Say what a checkpoint holds: its shape, files, element types, tokenizer, t and b in plain words, every tensor.",
+               "siglip inspect run",
+               "parameters, vision_parameters, text_parameters, t, b (null if absent), files, dtypes {type: tensors}, links_outside [name, target],\n"
+               "  vision_head, misfit (null if the tensors are those of config.json), tensors [name, dtype, shape]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("PATH", s->path, "a run folder, a checkpoint folder or a .safetensors file")->required();
   json_flag(verb, s->json);

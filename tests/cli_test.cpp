@@ -120,8 +120,11 @@ TEST_CASE("cli: the keys of --json are a contract") {
 
   std::ofstream(shell.folder / "texts.json") << R"(["A small red circle", "a large blue star"])";
   const Json tokens = shell.json("siglip tokenize run --texts texts.json --json");
-  CHECK(tokens["pieces"][0] == Json{"a", "small", "red", "circle"});
+  Json padded = {"a", "small", "red", "circle"};
+  padded.insert(padded.end(), 12, "</s>");
+  CHECK(tokens["pieces"][0] == padded);
   CHECK(tokens["ids"][1].size() == 16);
+  CHECK(contains(shell.refusal("siglip tokenize run --texts texts.json --no-lower"), "learned words are always lowered, got lower = false"));
 
   const Json inspected = shell.json("siglip inspect run --json");
   check_keys(inspected, {"parameters", "t", "b", "files", "dtypes", "links_outside", "vision_head", "misfit", "tensors"});

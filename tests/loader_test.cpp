@@ -19,6 +19,8 @@ struct Letters : Tokenizer {
     return ids;
   }
   std::vector<std::string> pieces(const std::string&) const override { return {}; }
+  std::string piece(std::int32_t) const override { return {}; }
+  std::string profile() const override { return "letters"; }
   std::string describe() const override { return "letters"; }
   void save(const std::string&) const override {}
 };

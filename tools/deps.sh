@@ -29,6 +29,7 @@ has_header stb_image.h stb/stb_image.h || needed="$needed libstb-dev"
 has_header doctest/doctest.h || needed="$needed doctest-dev"
 has_header CLI/CLI.hpp || needed="$needed libcli11-dev"
 has_header zip.h || needed="$needed libzip-dev"
+has_header sentencepiece_processor.h || needed="$needed libsentencepiece-dev"
 has_header nlohmann/json.hpp || needed="$needed nlohmann-json3-dev"
 # For the emoji data set alone.
 has_header freetype2/ft2build.h ft2build.h || optional="$optional libfreetype-dev"

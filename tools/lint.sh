@@ -33,7 +33,7 @@ forbid "nn never names a kernel or a device" '#include "kernels\.h"|LAUNCH\(|Dev
 forbid "io does not know data" '#include "(data/|siglip/data\.h)' src/io
 
 # Third-party headers: each in its one room, none in include/.
-third_party='#include [<"](Eigen|nlohmann|CLI|doctest|stb|ft2build|freetype|hb|zip\.h)'
+third_party='#include [<"](Eigen|nlohmann|CLI|doctest|stb|sentencepiece_|zip\.h|ft2build|freetype|hb)'
 forbid "no third-party header in the public interface" "$third_party" include
 forbid_outside() {  # WHAT PATTERN ALLOWED…
   what=$1 pattern=$2
@@ -47,6 +47,7 @@ forbid_outside() {  # WHAT PATTERN ALLOWED…
 forbid_outside "Eigen comes through core/eigen.h" '#include <Eigen' src/core/eigen.h
 forbid_outside "nlohmann-json comes through io/json.h" '#include <nlohmann' src/io/json.h
 forbid_outside "stb belongs to src/data" '#include [<"]stb' src/data/
+forbid_outside "libsentencepiece belongs to one page" '#include [<"]sentencepiece_' src/data/sentencepiece.cpp
 forbid_outside "FreeType and HarfBuzz belong to the emoji" '#include [<"](ft2build|freetype|hb)' src/data/emoji.cpp
 forbid_outside "libzip belongs to the archives of arrays" '#include [<"]zip\.h' src/io/npz.cpp
 forbid_outside "CLI11 belongs to the program" '#include [<"]CLI' tools/

@@ -1,4 +1,7 @@
+// tokenizer.cpp — which tokenizer a folder holds.
 #include "siglip/tokenizer.h"
+#include <filesystem>
+#include "data/sentencepiece.h"
 #include "data/words.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
@@ -14,7 +17,9 @@ Ids Tokenizer::encode(const std::vector<std::string>& texts, Device device) cons
   return Ids({static_cast<Dim>(texts.size()), context()}, ids, device);
 }
 
-std::unique_ptr<Tokenizer> read_tokenizer(const std::string& folder) {
+std::unique_ptr<Tokenizer> read_tokenizer(const std::string& folder, const TokenizerOptions& options) {
+  std::error_code none;
+  if (std::filesystem::exists(folder + "/spiece.model", none)) return read_sentencepiece(read_tokenizer_config(folder), options);
   const std::string file = folder + "/tokenizer.json";
   const Json json = parse_json(read_file(file, 1 << 28), file);
   require(json.is_object(), file, "an object is expected, got ", json.type_name());
@@ -23,6 +28,7 @@ std::unique_ptr<Tokenizer> read_tokenizer(const std::string& folder) {
   const auto type = model->find("type");
   require(type != model->end() && *type == "WordLevel", file, "model type \"WordLevel\" is expected, got ",
           type == model->end() ? "none" : brief(*type));
+  require(options.lower.value_or(true), file, "learned words are always lowered, got lower = false");
   return words_from_json(json, file);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

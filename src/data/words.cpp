@@ -120,6 +120,13 @@ class Words final : public Tokenizer {
     return words;
   }
 
+  std::string piece(std::int32_t id) const override {
+    require(id >= 0 && id < vocab_size(), "piece", "an id of 0 to ", vocab_size() - 1, " is expected, got ", id);
+    return words_[static_cast<std::size_t>(id)];
+  }
+
+  std::string profile() const override { return "words"; }
+
   std::string describe() const override {
     return "words: " + std::to_string(vocab_size()) + " ids, ASCII lower case, marks dropped, padded with </s> to " + std::to_string(context_);
   }

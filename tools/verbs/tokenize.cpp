@@ -10,17 +10,21 @@ namespace siglip::tools {
 namespace {
 struct Settings {
   std::string run, texts;
-  bool json = false;
+  bool json = false, no_lower = false;
 };
 
 void tokenize_verb(const Settings& s) {
   std::error_code none;
-  const bool is_tokenizer = std::filesystem::exists(s.run + "/tokenizer_config.json", none);
-  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(is_tokenizer ? s.run : checkpoint_folder(s.run));
+  const auto holds = [&](const char* name) { return std::filesystem::exists(s.run + "/" + name, none); };
+  const bool is_tokenizer = holds("tokenizer_config.json") || holds("tokenizer.json") || holds("spiece.model");
+  TokenizerOptions options;
+  if (s.no_lower) options.lower = false;
+  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(is_tokenizer ? s.run : checkpoint_folder(s.run), options);
   Json ids = Json::array(), pieces = Json::array();
   for (const std::string& text : read_texts(s.texts)) {
     ids.push_back(tokenizer->encode(text));
-    pieces.push_back(tokenizer->pieces(text));
+    pieces.push_back(Json::array());
+    for (const Json& id : ids.back()) pieces.back().push_back(tokenizer->piece(id.get<std::int32_t>()));
   }
   if (s.json) {
     std::cout << Json{{"ids", ids}, {"pieces", pieces}}.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
@@ -36,11 +40,13 @@ void tokenize_verb(const Settings& s) {
 }  // namespace
 
 void add_tokenize(CLI::App& program) {
-  CLI::App& verb = add_verb(program, "tokenize", "Show how texts become ids: the pieces of each, and the padded ids that the text tower gets.",
-                            "siglip tokenize run --texts shapes/val/metadata.jsonl", "ids [[number]], pieces [[text]]: one entry a text");
+  CLI::App& verb = add_verb(program, "tokenize", "Show how texts become ids: what the text tower gets, padding included, and the piece of each id.",
+                            "siglip tokenize run --texts shapes/val/metadata.jsonl",
+                            "ids [[number]], pieces [[text]]: one list a text, padded to the full length");
   const auto s = std::make_shared<Settings>();
-  verb.add_option("RUN", s->run, "a run folder, a checkpoint folder, or a folder with tokenizer.json")->required();
+  verb.add_option("RUN", s->run, "a run folder, a checkpoint folder, or a folder with tokenizer.json or spiece.model")->required();
   text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)")->required();
+  verb.add_flag("--no-lower", s->no_lower, "do not lower the texts, as published SigLIP 2 tokenizers forgot to");
   json_flag(verb, s->json);
   verb.callback([s] { tokenize_verb(*s); });
 }

@@ -1,0 +1,25 @@
+// utf8.h — characters out of bytes that may be anything, and how they are cleaned.
+#pragma once
+#include <string>
+#include <string_view>
+#include "siglip/real.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// Takes the next character off the front of `rest`, which is not empty. Bytes that are no UTF-8 (overlong forms and surrogates included) become
+/// U+FFFD, one for each longest start of a valid sequence, as Unicode recommends (chapter 3.9, table 3-8) and Python's errors="replace" does.
+char32_t take_character(std::string_view& rest);
+void append_character(std::string& text, char32_t c);
+bool is_valid_utf8(std::string_view text);
+/// The text with every invalid part replaced by U+FFFD.
+std::string valid_utf8(std::string_view text);
+
+/// What Python's str.isspace() and \s take for white space.
+bool is_blank(char32_t c);
+
+enum class Sigma { plain, final };  // whether Σ becomes ς where a word ends
+/// Lower case of valid UTF-8 by Unicode's tables; with Sigma::final that of Python's str.lower(), with Sigma::plain that of normalizers.Lowercase
+/// in Hugging Face's tokenizers.
+std::string lower_case(const std::string& text, Sigma sigma);
+/// ASCII letters alone.
+std::string lower_case_ascii(std::string text);
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,110 @@
+"""Trains small tokenizers as the published ones were made, and writes what other libraries make of many texts with them.
+
+    python3 tools/reference/make_tokenizers.py [OUT]          # OUT: data/goldens/tokenizers
+    python3 tools/reference/make_tokenizers.py --large FOLDER # a Gemma-like tokenizer of 256,000 entries, to measure speed with
+
+The text is Unicode's CLDR annotations: names and keywords of symbols and emoji in 140 languages (Debian: unicode-cldr-core). Three folders come out,
+with the layout and the options of published SigLIP folders:
+    english       SentencePiece unigram, no byte fallback, T = 16; ids by transformers' SiglipTokenizer
+    multilingual  SentencePiece unigram with byte fallback, T = 64; ids by SiglipTokenizer, and by sentencepiece alone as big_vision uses it
+    gemma         BPE with byte fallback, T = 64; ids by the tokenizers library, lowered as transformers' Siglip2Tokenizer does, and not
+Needs sentencepiece, protobuf, tokenizers and transformers.
+"""
+import argparse
+import io
+import json
+import os
+import sys
+
+import sentencepiece
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+import tokenizer_texts as texts_of
+from tokenizer_profiles import PROFILES, ids_of
+
+SIGLIP_CONFIG = {
+    "added_tokens_decoder": {
+        id: {"content": token, "lstrip": True, "normalized": False, "rstrip": True, "single_word": False, "special": True}
+        for id, token in (("1", "</s>"), ("2", "<unk>"))
+    },
+    "additional_special_tokens": [],
+    "clean_up_tokenization_spaces": True,
+    "do_lower_case": True,
+    "eos_token": "</s>",
+    "model_input_names": ["input_ids"],
+    "pad_token": "</s>",
+    "processor_class": "SiglipProcessor",
+    "sp_model_kwargs": {},
+    "tokenizer_class": "SiglipTokenizer",
+    "unk_token": "<unk>",
+}
+
+
+def write_json(path, value):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=None if "ids" in value or isinstance(value, list) else 2)
+        file.write("\n")
+
+
+def train_unigram(folder, lines, context, vocab_size, byte_fallback, coverage):
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=model, model_type="unigram", vocab_size=vocab_size, character_coverage=coverage,
+        byte_fallback=byte_fallback, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, normalization_rule_name="nmt_nfkc", num_threads=2,
+        input_sentence_size=100000, shuffle_input_sentence=False, minloglevel=2)
+    with open(os.path.join(folder, "spiece.model"), "wb") as file:
+        file.write(model.getvalue())
+    write_json(os.path.join(folder, "tokenizer_config.json"), {**SIGLIP_CONFIG, "model_max_length": context})
+
+
+def train_gemma(folder, lines, vocab_size, alphabet):
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<2mass>", "[@BOS@]"] + [f"<unused{i}>" for i in range(8)]
+    special += ["<start_of_turn>", "<end_of_turn>"]
+    runs = ["\n" * n for n in range(1, 32)] + ["\u2581" * n for n in range(2, 32)] + ["<table>", "</table>", "<h1>", "</h1>"]
+    byte_pieces = [f"<0x{b:02X}>" for b in range(256)]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("\u2581", "merged_with_next")  # for training alone: words
+    tokenizer.train_from_iterator(lines, trainers.BpeTrainer(
+        vocab_size=vocab_size, limit_alphabet=alphabet, special_tokens=special + runs + byte_pieces, show_progress=False))
+    file = json.loads(tokenizer.to_str())
+    file["added_tokens"] = [token for token in file["added_tokens"] if token["content"] not in byte_pieces]
+    for token in file["added_tokens"]:
+        token["special"] = token["content"] in special
+    file["pre_tokenizer"] = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+    tokenizer = Tokenizer.from_str(json.dumps(file))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A <eos>", pair="$A <eos> $B:1 <eos>:1", special_tokens=[("<eos>", tokenizer.token_to_id("<eos>"))])
+    tokenizer.save(os.path.join(folder, "tokenizer.json"))
+    write_json(os.path.join(folder, "tokenizer_config.json"), {
+        "add_bos_token": False, "add_eos_token": True, "bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>",
+        "mask_token": "<mask>", "do_lower_case": True, "model_input_names": ["input_ids"], "model_max_length": 64, "padding_side": "right",
+        "tokenizer_class": "GemmaTokenizer"})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", nargs="?", default="data/goldens/tokenizers")
+    parser.add_argument("--large", metavar="FOLDER")
+    arguments = parser.parse_args()
+    lines = texts_of.annotations()
+    if arguments.large:
+        os.makedirs(arguments.large, exist_ok=True)
+        train_gemma(arguments.large, lines, 256000, 8000)
+        return
+    folder = {name: os.path.join(arguments.out, name) for name in ("english", "multilingual", "gemma")}
+    for path in folder.values():
+        os.makedirs(path, exist_ok=True)
+    train_unigram(folder["english"], texts_of.annotations("en*"), 16, 3000, False, 0.9995)
+    train_unigram(folder["multilingual"], lines[::7], 64, 6000, True, 0.999)
+    train_gemma(folder["gemma"], lines[::7], 8000, 1500)
+
+    golden = texts_of.golden()
+    write_json(os.path.join(arguments.out, "texts.json"), golden)
+    for profile, of in PROFILES.items():
+        write_json(os.path.join(arguments.out, profile + ".json"), {"folder": of, "ids": ids_of(profile, folder[of], golden)})
+    print(f"{len(golden)} texts, {len(PROFILES)} profiles")
+
+
+if __name__ == "__main__":
+    main()

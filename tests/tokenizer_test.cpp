@@ -96,8 +96,8 @@ TEST_CASE("tokenizer.json: what is wrong is named") {
   CHECK(of_text("").find("tokenizer.json: valid JSON is expected, got parse error at line 1, column 1") == 0);
   CHECK(of_text("[]") == "tokenizer.json: an object is expected, got array");
   CHECK(of_text("{}") == "tokenizer.json: an object \"model\" is expected, got none");
-  CHECK(of_text("{\"model\": {}}") == "tokenizer.json: model type \"WordLevel\" is expected, got none");
-  CHECK(of_text("{\"model\": {\"type\": \"BPE\"}}") == "tokenizer.json: model type \"WordLevel\" is expected, got \"BPE\"");
+  CHECK(of_text("{\"model\": {}}") == "tokenizer.json: model type \"WordLevel\" or \"BPE\" is expected, got none");
+  CHECK(of_text("{\"model\": {\"type\": \"Unigram\"}}") == "tokenizer.json: model type \"WordLevel\" or \"BPE\" is expected, got \"Unigram\"");
   CHECK(of_text("{\"model\": {\"type\": \"WordLevel\"}}") == "tokenizer.json: a whole number truncation.max_length is expected, got none");
   CHECK(after([](Json& j) { j["truncation"]["max_length"] = 2.5; }) == "tokenizer.json: a whole number truncation.max_length is expected, got 2.5");
   CHECK(after([](Json& j) { j["truncation"]["max_length"] = 0; }) == "tokenizer.json: truncation.max_length is 1 to 65536, got 0");

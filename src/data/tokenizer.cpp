@@ -1,12 +1,18 @@
 // tokenizer.cpp — which tokenizer a folder holds.
 #include "siglip/tokenizer.h"
 #include <filesystem>
+#include <utility>
+#include "data/bpe_file.h"
 #include "data/sentencepiece.h"
 #include "data/words.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+constexpr std::int64_t most_tokenizer_bytes = 1 << 28;  // the published one has 34 MB
+}  // namespace
+
 Ids Tokenizer::encode(const std::vector<std::string>& texts, Device device) const {
   std::vector<std::int32_t> ids;
   ids.reserve(texts.size() * static_cast<std::size_t>(context()));
@@ -21,14 +27,11 @@ std::unique_ptr<Tokenizer> read_tokenizer(const std::string& folder, const Token
   std::error_code none;
   if (std::filesystem::exists(folder + "/spiece.model", none)) return read_sentencepiece(read_tokenizer_config(folder), options);
   const std::string file = folder + "/tokenizer.json";
-  const Json json = parse_json(read_file(file, 1 << 28), file);
-  require(json.is_object(), file, "an object is expected, got ", json.type_name());
-  const auto model = json.find("model");
-  require(model != json.end() && model->is_object(), file, "an object \"model\" is expected, got none");
-  const auto type = model->find("type");
-  require(type != model->end() && *type == "WordLevel", file, "model type \"WordLevel\" is expected, got ",
-          type == model->end() ? "none" : brief(*type));
+  std::string bytes = read_file(file, most_tokenizer_bytes);
+  const std::string type = model_type(bytes, file);
+  if (type == "\"BPE\"") return read_gemma(read_tokenizer_config(folder), options, std::move(bytes));
+  require(type == "\"WordLevel\"", file, "model type \"WordLevel\" or \"BPE\" is expected, got ", type);
   require(options.lower.value_or(true), file, "learned words are always lowered, got lower = false");
-  return words_from_json(json, file);
+  return words_from_json(parse_json(bytes, file), file);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

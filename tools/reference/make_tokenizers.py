@@ -8,7 +8,7 @@ with the layout and the options of published SigLIP folders:
     english       SentencePiece unigram, no byte fallback, T = 16; ids by transformers' SiglipTokenizer
     multilingual  SentencePiece unigram with byte fallback, T = 64; ids by SiglipTokenizer, and by sentencepiece alone as big_vision uses it
     gemma         BPE with byte fallback, T = 64; ids by the tokenizers library, lowered as transformers' Siglip2Tokenizer does, and not
-Needs sentencepiece, protobuf, tokenizers and transformers.
+Needs sentencepiece, protobuf, tokenizers and transformers; the ids are those of sentencepiece 0.2.0, and of any other where no two ways are equal.
 """
 import argparse
 import io

@@ -2,6 +2,8 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <utility>
+#include <vector>
 #include "io/json.h"
 #include "siglip/train.h"
 #include "verbs.h"
@@ -20,22 +22,30 @@ void tokenize_verb(const Settings& s) {
   TokenizerOptions options;
   if (s.no_lower) options.lower = false;
   const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(is_tokenizer ? s.run : checkpoint_folder(s.run), options);
-  Json ids = Json::array(), pieces = Json::array();
-  for (const std::string& text : read_texts(s.texts)) {
-    ids.push_back(tokenizer->encode(text));
-    pieces.push_back(Json::array());
-    for (const Json& id : ids.back()) pieces.back().push_back(tokenizer->piece(id.get<std::int32_t>()));
-  }
-  if (s.json) {
-    std::cout << Json{{"ids", ids}, {"pieces", pieces}}.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+  std::vector<std::vector<std::int32_t>> rows;
+  for (const std::string& text : read_texts(s.texts)) rows.push_back(tokenizer->encode(text));
+  const auto pieces_of = [&](const std::vector<std::int32_t>& ids) {
+    std::vector<std::string> pieces;
+    for (const std::int32_t id : ids) pieces.push_back(tokenizer->piece(id));
+    return pieces;
+  };
+  if (!s.json) {
+    std::cerr << tokenizer->describe() << '\n';
+    for (const auto& ids : rows) {
+      std::string line;
+      for (const std::string& piece : pieces_of(ids)) line += (line.empty() ? "" : " | ") + piece;
+      std::cout << line << "  ->  " << Json(ids).dump() << '\n';
+    }
     return;
   }
-  std::cerr << tokenizer->describe() << '\n';
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    std::string line;
-    for (const Json& piece : pieces[i]) line += (line.empty() ? "" : " | ") + piece.get<std::string>();
-    std::cout << line << "  ->  " << ids[i].dump() << '\n';
-  }
+  // Row by row: a tree of all of them would take a hundred times the memory of the ids.
+  const char* comma = "";
+  std::cout << "{\"ids\":[";
+  for (const auto& ids : rows) std::cout << std::exchange(comma, ",") << Json(ids).dump();
+  std::cout << "],\"pieces\":[";
+  comma = "";
+  for (const auto& ids : rows) std::cout << std::exchange(comma, ",") << Json(pieces_of(ids)).dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::cout << "]}\n";
 }
 }  // namespace
 

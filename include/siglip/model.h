@@ -59,4 +59,13 @@ struct Siglip {
 /// log_t = ln 10; b as given (-10 in the paper). source  the authors' public code, big_vision: models/vit.py and
 /// models/proj/image_text/text_transformer.py
 void initialize(const Siglip& model, std::uint64_t seed, double bias = -10);
+
+/// How a table of positions is carried to another grid of patches:
+///   bicubic   a = -0.75, corners of patches aligned, no anti-aliasing: transformers' interpolate_pos_encoding
+///   bilinear  centres of the outermost patches aligned: big_vision, when it loads a checkpoint at another resolution
+enum class PositionFilter { bicubic, bilinear };
+/// positions (g * g, C) of a square grid, row by row → (G * G, C). Throws Error if it is no square, or G is not from 1 to 256.
+Tensor resize_positions(const Tensor& positions, Dim grid, PositionFilter filter);
+/// The model for pictures of another size: it shares every tensor with `model` but the vision tower's positions.
+Siglip at_resolution(const Siglip& model, Dim image_size, PositionFilter filter);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -18,11 +18,6 @@ std::string of_vision(const std::string& key_and_value) {
   return of_config("{\"model_type\": \"siglip\", \"vision_config\": {" + key_and_value + "}}");
 }
 std::string of_text(const std::string& key_and_value) { return of_config("{\"model_type\": \"siglip\", \"text_config\": {" + key_and_value + "}}"); }
-std::string of_preprocessing(const std::string& text) {
-  const TemporaryFolder folder;
-  write_file(folder / "preprocessor_config.json", text);
-  return complaint_of([&] { read_preprocessing(folder.path); }, folder.path);
-}
 std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename());
@@ -123,29 +118,6 @@ TEST_CASE("config.json: what is no JSON") {
   CHECK(of_vision("\"hidden_size\": 768, \"hidden_size\": 384") == "config.json: each key once is expected, got \"hidden_size\" twice");
   CHECK(of_config("{}" + std::string(1 << 20, ' ')) == "config.json: at most 1048576 bytes are expected, got 1048578");
   CHECK(complaint_of([] { read_config("/nowhere"); }) == "/nowhere/config.json: a readable file is expected, got: No such file or directory");
-}
-
-TEST_CASE("preprocessor_config.json") {
-  const TemporaryFolder folder;
-  write_preprocessing(folder.path, {32, 2});
-  CHECK(read_preprocessing(folder.path).image_size == 32);
-  CHECK(read_preprocessing(folder.path).resample == 2);
-  write_file(folder / "preprocessor_config.json", "{}");
-  CHECK(read_preprocessing(folder.path).image_size == 224);
-  CHECK(read_preprocessing(folder.path).resample == 3);
-  const std::string file = "preprocessor_config.json: ";
-  CHECK(of_preprocessing("1") == file + "an object is expected, got 1");
-  CHECK(of_preprocessing("{\"image_processor_type\": \"Siglip2ImageProcessor\"}") ==
-        file + "image_processor_type is \"SiglipImageProcessor\", got \"Siglip2ImageProcessor\"");
-  CHECK(of_preprocessing("{\"do_resize\": false}") == file + "do_resize is true, got false");
-  CHECK(of_preprocessing("{\"rescale_factor\": 1}") == file + "rescale_factor is 1/255, got 1");
-  CHECK(of_preprocessing("{\"rescale_factor\": 0.00392156862745098, \"image_mean\": [0.5, 0.5, 0.5]}") == "nothing");
-  CHECK(of_preprocessing("{\"image_mean\": [0.48, 0.46, 0.41]}") == file + "image_mean is [0.5,0.5,0.5], got [0.48,0.46,0.41]");
-  CHECK(of_preprocessing("{\"image_std\": null}") == file + "image_std is [0.5,0.5,0.5], got null");
-  CHECK(of_preprocessing("{\"resample\": 0}") == file + "resample is 2 (bilinear) or 3 (bicubic), got 0");
-  CHECK(of_preprocessing("{\"size\": 224}") == file + "size is an object, got 224");
-  CHECK(of_preprocessing("{\"size\": {\"height\": 0}}") == file + "size.height is a whole number from 1 to 16384, got 0");
-  CHECK(of_preprocessing("{\"size\": {\"height\": 224, \"width\": 256}}") == file + "size.width is the height, got 256");
 }
 
 TEST_CASE("load_parameters: exactly the model's tensors, or one sentence and nothing changed") {

@@ -76,8 +76,8 @@ TEST_CASE("image: every kind of PNG becomes 8-bit red green blue") {
   CHECK(decode(png(2, 2, 8, 0, bytes({0, 1, 0, 2, 0, 3, 4}), "", 1)).rgb == Rgb{1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4});  // interlaced
 }
 
-TEST_CASE("image: JPEG, plain, progressive, gray, CMYK; an EXIF orientation is not applied") {
-  for (const std::string& file : {jpeg_baseline, jpeg_progressive, jpeg_rotated, jpeg_baseline + red}) {
+TEST_CASE("image: JPEG, plain, progressive, gray, CMYK") {
+  for (const std::string& file : {jpeg_baseline, jpeg_progressive, jpeg_baseline + red, jpeg_baseline + "PK\3\4 a ZIP archive behind it"}) {
     const Image image = decode(file);
     CHECK(image.width == 16);
     CHECK(image.height == 8);
@@ -99,7 +99,7 @@ TEST_CASE("image: PNG written and read again is the same picture") {
   CHECK(again.rgb == image.rgb);
   CHECK(encode_png(image) == encode_png(image));
   image.rgb.pop_back();
-  CHECK_THROWS_WITH_AS(encode_png(image), "encode_png: 1 to 2^28 pixels of 3 bytes are expected, got 37 x 11 and 1220 bytes", Error);
+  CHECK_THROWS_WITH_AS(encode_png(image), "encode_png: 1 to 2^26 pixels of 3 bytes are expected, got 37 x 11 and 1220 bytes", Error);
 }
 
 TEST_CASE("image: extreme shapes") {
@@ -161,13 +161,88 @@ TEST_CASE("image: a file cut off anywhere is refused") {
 }
 
 TEST_CASE("image: bombs are refused before they cost memory or time") {
-  CHECK(problem(png(65535, 65535, 8, 0, "")) == "x: 1 to 2^28 pixels are expected, got 65535 x 65535");
-  const std::string wide = png(10000, 10000, 1, 0, "");
-  CHECK(problem(wide) == "x: as much data as 10000 x 10000 pixels need is expected, got " + std::to_string(wide.size()) + " bytes");
+  CHECK(problem(png(65535, 65535, 8, 0, "")) == "x: 1 to 2^26 pixels are expected, got 65535 x 65535");
+  const std::string wide = png(8000, 8000, 1, 0, "");
+  CHECK(problem(wide) == "x: as much data as 8000 x 8000 pixels need is expected, got " + std::to_string(wide.size()) + " bytes");
   const std::size_t scan = jpeg_progressive.find("\xFF\xDA"), end = jpeg_progressive.rfind("\xFF\xD9");
   std::string scans = jpeg_progressive.substr(0, end);
   for (int i = 0; i < 10000; ++i) scans += jpeg_progressive.substr(scan, end - scan);
   CHECK(problem(scans + "\xFF\xD9") == "x: at most 500 scans of a JPEG are expected, got more");
+}
+
+TEST_CASE("image: a header that claims more than memory should hold, or more than the file can") {
+  // 16 bits of four channels: 8 bytes a pixel.
+  CHECK(problem(png(8192, 8192, 16, 6, "")) == "x: at most 2^28 bytes of pixels are expected, got 8192 x 8192 of 8 bytes each");
+  CHECK(problem(png(1, std::size_t{1} << 27, 8, 0, "")) == "x: 1 to 2^26 pixels are expected, got 1 x 134217728");
+  CHECK(problem(png(0xFFFFFFFF, 0xFFFFFFFF, 16, 6, "")) == "x: 1 to 2^26 pixels are expected, got 4294967295 x 4294967295");
+  CHECK(problem(png(0, 5, 8, 0, "")) == "x: 1 to 2^26 pixels are expected, got 0 x 5");
+  std::string claims = jpeg_baseline;
+  const std::size_t frame = claims.find("\xFF\xC0");
+  claims.replace(frame + 5, 4, bytes({0x1F, 0xFF, 0x1F, 0xFF}));  // 8191 x 8191 in 300 bytes
+  CHECK(problem(claims) == "x: as much data as 8191 x 8191 pixels need is expected, got " + std::to_string(claims.size()) + " bytes");
+  std::string unknown = jpeg_cmyk;
+  unknown.replace(unknown.find("Adobe"), 5, "Other");
+  CHECK(problem(unknown) == "x: a JPEG of four colours with Adobe's note on what they are is expected, got one without");
+}
+
+TEST_CASE("image: cut off at each percent, of a picture of usual size") {
+  Image large{300, 200, {}};
+  Rng rng(9);
+  for (Dim i = 0; i < 3 * 300 * 200; ++i) large.rgb.push_back(static_cast<std::uint8_t>(rng.below(256)));
+  const std::string file = encode_png(large);
+  for (std::size_t percent = 0; percent < 100; ++percent) CHECK(!problem(file.substr(0, file.size() * percent / 100)).empty());
+}
+
+namespace {
+/// A JPEG with these bytes as its EXIF, and the size of the picture: 16 x 8, or turned.
+std::string with_exif(const std::string& tiff) {
+  const std::string data = std::string("Exif\0\0", 6) + tiff;
+  return jpeg_baseline.substr(0, 2) + "\xFF\xE1" + number(data.size() + 2, 2) + data + jpeg_baseline.substr(2);
+}
+bool turned(const std::string& tiff) { return decode(with_exif(tiff)).height == 16; }
+std::string entry(std::size_t tag, std::size_t type, std::size_t count, std::size_t value) {
+  return number(tag, 2) + number(type, 2) + number(count) + number(value);
+}
+const std::string tiff_start = "MM" + number(42, 2) + number(8);
+}  // namespace
+
+TEST_CASE("image: EXIF orientation is applied, unless it is not wanted") {
+  const Image upright = decode(jpeg_rotated);
+  CHECK(upright.width == 8);
+  CHECK(upright.height == 16);
+  CHECK(near(upright, 0, {220, 20, 20}, 4));
+  CHECK(near(upright, 8 * 15, {20, 20, 220}, 4));
+  const Image stored = decode_image(reinterpret_cast<const std::uint8_t*>(jpeg_rotated.data()), jpeg_rotated.size(), "x", {.exif = false});
+  CHECK(stored.width == 16);
+  CHECK(stored.rgb == decode(jpeg_baseline).rgb);
+}
+
+TEST_CASE("image: hostile EXIF is passed over") {
+  const std::string six = entry(0x112, 3, 1, 6u << 16), none = number(0);
+  CHECK(turned(tiff_start + number(1, 2) + six + none));
+  CHECK(turned(tiff_start + number(2, 2) + entry(0x100, 3, 1, 0) + six + none));
+  CHECK(turned(tiff_start + number(0xFFFF, 2) + six));                       // more entries claimed than there are
+  CHECK(turned(tiff_start + number(1, 2) + entry(0x112, 4, 1, 6)));          // as a 32-bit number
+  CHECK(turned(tiff_start + number(1, 2) + entry(0x112, 1, 1, 6u << 24)));   // as a byte
+  CHECK(!turned(tiff_start + number(1, 2) + entry(0x112, 3, 1, 9u << 16)));  // no such orientation
+  CHECK(!turned(tiff_start + number(1, 2) + entry(0x112, 3, 1, 0)));
+  CHECK(!turned(tiff_start + number(1, 2) + entry(0x112, 3, 0xFFFFFFFF, 6u << 16)));  // four billion of them
+  CHECK(!turned(tiff_start + number(1, 2) + entry(0x112, 2, 1, 6u << 16)));           // as text
+  CHECK(!turned("II" + number(42, 2) + number(8) + number(1, 2) + six));              // the wrong byte order
+  CHECK(!turned("II" + bytes({42, 0, 8, 0, 0, 0}) + number(1, 2) + six));
+  CHECK(!turned("XX" + number(42, 2) + number(8) + number(1, 2) + six));
+  CHECK(!turned("MM" + number(43, 2) + number(8) + number(1, 2) + six));
+  for (std::size_t offset : {std::size_t{0}, std::size_t{7}, std::size_t{1000}, std::size_t{0x7FFFFFFF}, std::size_t{0xFFFFFFFF}})
+    CHECK(!turned("MM" + number(42, 2) + number(offset) + number(1, 2) + six));
+  CHECK(turned(tiff_start + number(1, 2) + six + number(8)));  // the next directory is this one: nobody follows it
+  const std::string whole = tiff_start + number(1, 2) + six + none;
+  for (std::size_t size = 0; size < whole.size(); ++size) CHECK(turned(whole.substr(0, size)) == (size >= 22));
+  Rng rng(8);
+  for (int i = 0; i < 1000; ++i) {
+    std::string tiff = whole;
+    tiff[static_cast<std::size_t>(rng.below(static_cast<Dim>(tiff.size())))] ^= static_cast<char>(1 << rng.below(8));
+    CHECK(problem(with_exif(tiff)).empty());
+  }
 }
 
 TEST_CASE("image: a thousand files with flipped bits are refused or decoded, never more") {
@@ -186,10 +261,12 @@ TEST_CASE("image: a thousand files with flipped bits are refused or decoded, nev
 
 TEST_CASE("image: reals run from -1 to 1, channel by channel") {
   const Image image{2, 1, {0, 255, 51, 255, 0, 102}};
-  CHECK(to_tensor({{1, 1, {0, 255, 51}}}).to_vector() == std::vector<Real>{-1, 1, Real(51) / Real(127.5) - 1});
+  CHECK(to_tensor({{1, 1, {0, 255, 51}}}).to_vector() == std::vector<Real>{-1, 1, PixelTable()(2, 51)});
   std::vector<Real> reals(6);
   to_reals(reals.data(), image);
-  CHECK(reals == std::vector<Real>{-1, 1, 1, -1, Real(51) / Real(127.5) - 1, Real(102) / Real(127.5) - 1});
+  const PixelTable table;
+  CHECK(reals == std::vector<Real>{-1, 1, 1, -1, table(2, 51), table(2, 102)});
+  CHECK(std::abs(table(2, 51) - (51 / 127.5f - 1)) < 1e-7f);
   CHECK_THROWS_WITH_AS(to_tensor({}), "to_tensor: at least one picture is expected, got none", Error);
   CHECK_THROWS_WITH_AS(to_tensor({image}), "to_tensor: pictures of 2 x 2 are expected, got 2 x 1", Error);
 }

@@ -33,6 +33,8 @@ Image gradient(Dim width, Dim height, Dim k) {
   return image;
 }
 
+Preprocessing bilinear(Dim size) { return {.image_size = size, .resample = 2}; }
+
 struct Scene {
   TemporaryFolder folder;
   Split split{"train", {}};
@@ -43,7 +45,7 @@ struct Scene {
       split.pairs.push_back({file, std::string(1, static_cast<char>('a' + k % 4)) + "bc", -1, false});
     }
   }
-  std::shared_ptr<const Samples> samples() const { return std::make_shared<Samples>(split, Letters(), 8, Filter::bilinear); }
+  std::shared_ptr<const Samples> samples() const { return std::make_shared<Samples>(split, Letters(), bilinear(8), SampleOptions{.views = true}); }
 };
 
 void check_equal(const Batch& a, const Batch& b) {
@@ -69,18 +71,18 @@ TEST_CASE("samples: in order, bad ones left out and named") {
   CHECK(samples->ids(3) == std::vector<std::int32_t>{'a', 'b', 'c'});
   CHECK(samples->caption_id(0) == samples->caption_id(3));
   CHECK(samples->caption_id(0) != samples->caption_id(1));
-  CHECK_THROWS_WITH_AS(Samples(scene.split, Letters(), 8, Filter::bilinear, true),
+  CHECK_THROWS_WITH_AS(Samples(scene.split, Letters(), bilinear(8), {.strict = true}),
                        (scene.folder / "3.png: a JPEG or PNG picture is expected, got no picture").c_str(), Error);
 }
 
 TEST_CASE("samples: a split without a usable picture is an error") {
   const Split split{"train", {{"/nowhere/a.png", "a", -1, false}}};
-  CHECK_THROWS_WITH_AS(Samples(split, Letters(), 8, Filter::bilinear),
+  CHECK_THROWS_WITH_AS(Samples(split, Letters(), bilinear(8)),
                        "split train: a usable picture is expected, got none of 1; the first: /nowhere/a.png: a readable file is expected, "
                        "got: No such file or directory",
                        Error);
-  CHECK_THROWS_WITH_AS(Samples({"val", {}}, Letters(), 8, Filter::bilinear), "split val: a usable picture is expected, got none of 0", Error);
-  CHECK_THROWS_WITH_AS(Samples(split, Letters(), 0, Filter::bilinear), "samples: an image size of 1 to 16384 pixels is expected, got 0", Error);
+  CHECK_THROWS_WITH_AS(Samples({"val", {}}, Letters(), bilinear(8)), "split val: a usable picture is expected, got none of 0", Error);
+  CHECK_THROWS_WITH_AS(Samples(split, Letters(), bilinear(0)), "samples: an image size of 1 to 16384 pixels is expected, got 0", Error);
 }
 
 TEST_CASE("samples: tensors of a range") {
@@ -106,6 +108,11 @@ TEST_CASE("augmentation: a function of seed, draw and sample") {
   for (std::size_t y = 0; y < 8; ++y)
     for (std::size_t i = 0; i < 24; ++i) CHECK(flipped.rgb[24 * y + i] == plain.rgb[24 * y + 3 * (7 - i / 3) + i % 3]);
 
+  const Scene scene;
+  const Samples frugal(scene.split, Letters(), bilinear(8));
+  CHECK(frugal.augmented(0, {.flip = 1}, 0, 0).rgb == flipped.rgb);
+  CHECK_THROWS_WITH_AS(frugal.augmented(0, {.shift = 0.1}, 0, 0),
+                       "augmentation: samples with views are expected for a shift or a scale, got samples without", Error);
   CHECK_THROWS_WITH_AS(samples->augmented(0, {.shift = -1}, 0, 0), "augmentation: a shift in [0, 1] is expected, got -1", Error);
   CHECK_THROWS_WITH_AS(samples->augmented(0, {.scale = 1}, 0, 0), "augmentation: a scale in [0, 1) is expected, got 1", Error);
   CHECK_THROWS_WITH_AS(samples->augmented(0, {.flip = 2}, 0, 0), "augmentation: a flip in [0, 1] is expected, got 2", Error);
@@ -116,7 +123,7 @@ TEST_CASE("augmentation: views stay within the shift and the zoom that were aske
   Image image{64, 64, std::vector<std::uint8_t>(3 * 64 * 64, 255)};
   for (std::size_t y = 24; y < 40; ++y) std::fill_n(&image.rgb[3 * (64 * y + 24)], 3 * 16, std::uint8_t{0});
   write_png(folder / "a.png", image);
-  const Samples samples({"train", {{folder / "a.png", "a", -1, false}}}, Letters(), 64, Filter::bilinear);
+  const Samples samples({"train", {{folder / "a.png", "a", -1, false}}}, Letters(), bilinear(64), {.views = true});
   double left = 1, right = 0, small = 1, large = 0;
   for (std::uint64_t draw = 0; draw < 300; ++draw) {
     const Image view = samples.augmented(0, {.shift = 0.1, .scale = 0.25}, 0, draw);

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <sstream>
@@ -13,6 +14,7 @@
 #include "siglip/config.h"
 #include "siglip/error.h"
 #include "siglip/tensor.h"
+#include "siglip/train.h"
 
 namespace siglip::tools {
 // ---- the words of a command line -------------------------------------------------------------------------------------------------------
@@ -110,6 +112,46 @@ CLI::Option* whole_flag(CLI::App& verb, const std::string& flag, std::int64_t& v
 
 CLI::Option* json_flag(CLI::App& verb, bool& value) { return verb.add_flag("--json", value, "the result as JSON on standard output"); }
 
+namespace {
+CLI::Option* word_flag(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& words, const std::string& help) {
+  const auto take = [flag, words, &value](const std::string& text) {
+    if (std::find(words.begin(), words.end(), text) == words.end())
+      throw WrongUse(flag + ": one of " + joined(words) + " is expected, got \"" + text + "\"");
+    value = text;
+  };
+  return verb.add_option_function<std::string>(flag, take, help)->type_name("TEXT")->default_str(value.empty() ? "as the folder says" : value);
+}
+}  // namespace
+
+void pixel_flags(CLI::App& verb, PixelFlags& flags) {
+  verb.add_flag("--no-exif", flags.no_exif, "leave photographs as they are stored, not turned as their EXIF orientation says");
+  word_flag(verb, "--alpha", flags.alpha, {"white", "drop"}, "transparent pixels: on white, or the transparency dropped");
+  word_flag(verb, "--profile", flags.profile, {"pil", "pil13", "torchvision", "big_vision"},
+            "whose resize; transformers 5 has torchvision's where that is installed");
+  whole_flag(verb, "--image-size", flags.image_size, 0, 1 << 14, "pixels an edge; 0: as the folder says");
+}
+
+void model_pixel_flags(CLI::App& verb, PixelFlags& flags) {
+  pixel_flags(verb, flags);
+  word_flag(verb, "--positions", flags.positions, {"bicubic", "bilinear"},
+            "how positions get to another --image-size: as transformers or as big_vision does it");
+}
+
+Preprocessing PixelFlags::applied_to(Preprocessing p) const {
+  p.picture.exif = !no_exif;
+  p.picture.alpha = parse_alpha(alpha, "--alpha");
+  if (!profile.empty()) p.profile = parse_profile(profile, "--profile");
+  if (p.profile == Profile::big_vision) p.resample = 2;  // there is no other
+  if (image_size) p.image_size = image_size;
+  return p;
+}
+
+void PixelFlags::apply(Pretrained& model) const {
+  model.preprocessing = applied_to(model.preprocessing);
+  const PositionFilter filter = positions == "bicubic" ? PositionFilter::bicubic : PositionFilter::bilinear;
+  if (image_size) model.model = at_resolution(model.model, image_size, filter);
+}
+
 CLI::Option* threads_flag(CLI::App& verb) {
   const auto take = [](const std::string& text) {
     const std::int64_t count = parse_whole("--threads", text);
@@ -181,6 +223,28 @@ std::vector<std::string> read_texts(const std::string& path) {
   }
   require(!texts.empty(), path, "at least one text is expected, got none");
   return texts;
+}
+
+std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> pictures;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      pictures.push_back(path);
+      continue;
+    }
+    const auto before = std::ssize(pictures);
+    for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
+      std::string extension = entry->path().extension().string();
+      std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") pictures.push_back(entry->path().string());
+    }
+    require(!error, path, "a folder that can be read is expected, got: ", error.message());
+    require(std::ssize(pictures) > before, path, "a folder with .png, .jpg or .jpeg files is expected, got none");
+    std::sort(pictures.begin() + before, pictures.end());
+  }
+  return pictures;
 }
 
 namespace {

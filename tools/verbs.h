@@ -6,6 +6,11 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+#include "siglip/pixels.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+struct Pretrained;
+}
 
 namespace siglip::tools {
 /// A command line that cannot be meant: exit code 2. Everything else that fails is an Error: exit code 1.
@@ -21,6 +26,7 @@ void add_classify(CLI::App& program);
 void add_embed(CLI::App& program);
 void add_tokenize(CLI::App& program);
 void add_convert(CLI::App& program);
+void add_preprocess(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_ops(CLI::App& program);
 void add_gradcheck(CLI::App& program);  // compiled in double
@@ -42,6 +48,17 @@ CLI::App& add_verb(CLI::App& parent, const std::string& name, const std::string&
 CLI::Option* text_flag(CLI::App& verb, const std::string& flag, std::string& value, const std::string& help);
 CLI::Option* whole_flag(CLI::App& verb, const std::string& flag, std::int64_t& value, std::int64_t low, std::int64_t high, const std::string& help);
 CLI::Option* json_flag(CLI::App& verb, bool& value);
+/// --no-exif, --alpha, --profile and --image-size, which change what the model's folder says of pixels.
+struct PixelFlags {
+  bool no_exif = false;
+  std::string alpha = "white", profile, positions = "bicubic";
+  std::int64_t image_size = 0;
+  Preprocessing applied_to(Preprocessing preprocessing) const;
+  void apply(Pretrained& model) const;
+};
+void pixel_flags(CLI::App& verb, PixelFlags& flags);
+/// These and --positions, for verbs that load a model.
+void model_pixel_flags(CLI::App& verb, PixelFlags& flags);
 CLI::Option* threads_flag(CLI::App& verb);
 
 /// Decimal numbers, whatever the locale: no hexadecimal, no blanks, nothing after them, finite. Throw WrongUse naming the flag.
@@ -54,6 +71,8 @@ std::vector<std::string> split_list(const std::string& text, char separator = ',
 
 /// The texts of a file: the strings of an array (.json), the "text" of each line (.jsonl), else a text a line.
 std::vector<std::string> read_texts(const std::string& path);
+/// Files as they are named; folders stand for the .png, .jpg and .jpeg files below them, sorted.
+std::vector<std::string> picture_files(const std::vector<std::string>& paths);
 /// Rows of cells in columns; the first row is the head. Columns of numbers stand to the right.
 void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows);
 std::string fixed(double value, int digits);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 #include "siglip/config.h"
+#include "siglip/pixels.h"
 #include "siglip/tensor.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -47,11 +48,10 @@ void write_safetensors(const std::string& path, const Parameters& tensors, const
 SiglipConfig read_config(const std::string& folder);
 void write_config(const std::string& folder, const SiglipConfig& config);
 
-/// How pixels were prepared: preprocessor_config.json.
-struct Preprocessing {
-  Dim image_size = 224;
-  int resample = 3;  // 2 bilinear, 3 bicubic (PIL's numbers)
-};
+/// preprocessor_config.json of a folder; absent and null fields get SigLIP's defaults. The profile is that of the key "resize_profile", which is
+/// ours; without it SiglipImageProcessorFast means torchvision and SiglipImageProcessor pil, as when the published folders were made
+/// (transformers 5 uses torchvision under this name too, where it is installed). Throws Error naming file and field for what would give other
+/// pixels than transformers: other filters, crops, padding, sizes that keep the aspect, NaFlex.
 Preprocessing read_preprocessing(const std::string& folder);
 void write_preprocessing(const std::string& folder, const Preprocessing& preprocessing);
 

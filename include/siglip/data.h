@@ -2,8 +2,10 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
+#include "siglip/pixels.h"
 #include "siglip/tensor.h"
 #include "siglip/tokenizer.h"
 
@@ -16,28 +18,38 @@ struct Image {
   std::vector<std::uint8_t> rgb;
 };
 
-/// Decodes JPEG or PNG: gray is repeated, 16 bits keep their upper 8, alpha is composited on white, a palette is resolved.
-/// An EXIF orientation is not applied (nor does PIL).
-/// Throws Error naming the file: missing, empty, not an image, damaged or cut off, unsupported format, more than 2^28 pixels.
-Image read_image(const std::string& path);
-Image decode_image(const std::uint8_t* bytes, std::size_t size, const std::string& name);
+/// Decodes JPEG or PNG. What PIL's convert("RGB") gives, but for what is said here:
+///   gray         repeated. 16 bits a channel keep their upper 8 (PIL cuts 16-bit gray at 255, which leaves nearly everything white)
+///   palette      resolved; a transparent entry or colour key counts as transparency
+///   transparency on white as PIL's alpha_composite does it, or dropped, see Alpha
+///   CMYK, YCCK   as Adobe writes them, inverted: red = (255 - c)(255 - k) / 255; without Adobe's note they are refused
+///   JPEG         stb_image's inverse transform and upsampling: not libjpeg's, see README, "JPEG"
+///   orientation  EXIF's, of a JPEG or a PNG, as PIL's exif_transpose applies it; XMP's is not looked at
+/// Throws Error naming the file: missing, empty, not an image, damaged or cut off, unsupported format, more than 2^26 pixels or 2^28 bytes of them.
+Image read_image(const std::string& path, const PictureOptions& options = {});
+Image decode_image(const std::uint8_t* bytes, std::size_t size, const std::string& name, const PictureOptions& options = {});
 std::string encode_png(const Image& image);  // the bytes of a PNG file
 void write_png(const std::string& path, const Image& image);
-
-enum class Filter { bilinear, bicubic };  // triangle of radius 1; cubic of radius 2 with a = -0.5. Both widen when shrinking (anti-aliasing)
 
 /// A part of a picture in pixels, corners of pixels at whole numbers; it may reach beyond the edges, where the edge pixel repeats.
 struct Box {
   double left, top, right, bottom;
 };
-/// Separable resampling of `box` to width x height: horizontal, rounded to 8 bits, then vertical. source  siglip-facts: PIL's resize
-Image resize(const Image& image, Dim width, Dim height, Filter filter);
+/// To width x height as the profile does it, with all threads if the picture is large. Throws Error for big_vision with the bicubic filter.
+Image resize(const Image& image, Dim width, Dim height, Filter filter, Profile profile = Profile::pil);
+/// `box` to width x height, as PIL does it, on the calling thread alone.
 Image resize(const Image& image, const Box& box, Dim width, Dim height, Filter filter);
 
-/// out (3, height, width): value / 127.5 - 1, so [0, 255] becomes [-1, 1].
-void to_reals(Real* out, const Image& image);
+/// image_size x image_size, squashed, not cropped. Throws Error, naming `name`, for another size where do_resize is false.
+Image squash(const Image& image, const Preprocessing& preprocessing, const std::string& name);
+/// out (3, height, width)
+void to_reals(Real* out, const Image& image, const PixelTable& table = {});
 /// (B, 3, S, S) of pictures that are S x S already.
-Tensor to_tensor(const std::vector<Image>& images);
+Tensor to_tensor(const std::vector<Image>& images, const PixelTable& table = {});
+/// (B, 3, S, S) of any pictures: squash, then to_tensor.
+Tensor pixel_values(std::span<const Image> images, const Preprocessing& preprocessing);
+/// The same of files, of which no more are in memory at a time than there are threads. Throws the Error of the first that cannot be used.
+Tensor read_pixel_values(const std::vector<std::string>& paths, const Preprocessing& preprocessing);
 
 // ---- pairs -------------------------------------------------------------------------------------------------------------------------
 
@@ -88,11 +100,16 @@ struct Augmentation {
   double flip = 0;   // probability
 };
 
+struct SampleOptions {
+  bool strict = false;  // a bad picture throws
+  bool views = false;   // keep what augmented() needs for shift and scale: the pictures at up to twice the size, four times the memory
+};
+
 /// The usable pairs of a split: pictures decoded once and kept as 8 bits, captions as ids.
 class Samples {
  public:
   /// Decodes with all threads. A bad picture is left out and named in problems(); with `strict` it throws. Throws Error if no pair is usable.
-  Samples(const Split& split, const Tokenizer& tokenizer, Dim image_size, Filter filter, bool strict = false);
+  Samples(const Split& split, const Tokenizer& tokenizer, const Preprocessing& preprocessing, const SampleOptions& options = {});
 
   Dim size() const { return static_cast<Dim>(pairs_.size()); }
   const Pair& pair(Dim i) const { return pairs_[static_cast<std::size_t>(i)]; }
@@ -101,18 +118,21 @@ class Samples {
   std::int32_t caption_id(Dim i) const { return caption_ids_[static_cast<std::size_t>(i)]; }  // equal captions have equal ids
   Dim captions() const { return captions_; }                                                  // distinct ones
   const std::vector<std::string>& problems() const { return problems_; }                      // one line for each picture left out
-  Dim image_size() const { return image_size_; }
-  /// S x S: a random view of picture i, a function of (augmentation, seed, draw, i) alone.
+  Dim image_size() const { return preprocessing_.image_size; }
+  const PixelTable& table() const { return table_; }  // what the model gets for each 8-bit value
+  /// S x S: a random view of picture i, a function of (augmentation, seed, draw, i) alone. Shift and scale resample as PIL does, and throw Error
+  /// unless the samples were made with `views`.
   Image augmented(Dim i, const Augmentation& augmentation, std::uint64_t seed, std::uint64_t draw) const;
 
   Tensor images(Dim begin, Dim end) const;  // (end - begin, 3, S, S), no augmentation
   Ids tokens(Dim begin, Dim end) const;     // (end - begin, T)
 
  private:
-  Dim image_size_ = 0, captions_ = 0;
-  Filter filter_ = Filter::bicubic;
+  Preprocessing preprocessing_;
+  PixelTable table_;
+  Dim captions_ = 0;
   std::vector<Pair> pairs_;
-  std::vector<Image> plain_, source_;  // source_: the original, at most 2S wide and high
+  std::vector<Image> plain_, source_;  // source_: the original, at most 2S wide and high; empty without views
   std::vector<std::vector<std::int32_t>> ids_;
   std::vector<std::int32_t> caption_ids_;
   std::vector<std::string> problems_;

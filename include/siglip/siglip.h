@@ -16,7 +16,7 @@
 //     initialize(model, /*seed=*/0);
 //
 //     AdamW optimizer(model.parameters(), {});
-//     const auto samples = std::make_shared<Samples>(data.split("train"), *tokenizer, config.image_size, Filter::bicubic);
+//     const auto samples = std::make_shared<Samples>(data.split("train"), *tokenizer, Preprocessing{.image_size = config.image_size});
 //     Loader loader(samples, {.batch_size = 64});
 //     for (int step = 1; step <= 100; ++step) {
 //       const Batch batch = loader.next();
@@ -41,6 +41,7 @@
 #include "siglip/nn.h"
 #include "siglip/ops.h"
 #include "siglip/optim.h"
+#include "siglip/pixels.h"
 #include "siglip/real.h"
 #include "siglip/rng.h"
 #include "siglip/tape.h"

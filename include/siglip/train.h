@@ -26,7 +26,6 @@ struct Pretrained {
   static Pretrained load(const std::string& path);
   Tensor embed(const std::vector<Image>& images) const;       // (N, E), unit rows, in batches
   Tensor embed(const std::vector<std::string>& texts) const;  // (N, E), unit rows, in batches
-  Filter filter() const { return preprocessing.resample == 2 ? Filter::bilinear : Filter::bicubic; }
 };
 /// The folder that holds the checkpoint of `path`, as in Pretrained::load.
 std::string checkpoint_folder(const std::string& path);

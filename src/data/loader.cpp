@@ -72,7 +72,8 @@ void Loader::State::fill(Slot& slot, Epoch& epoch, Dim step) const {
   slot.caption_ids.clear();
   Real* to = slot.images.data();
   for (Dim i : slot.samples) {
-    to_reals(to, samples->augmented(i, options.augmentation, augmentation_seed(options.seed), static_cast<std::uint64_t>(epoch_number)));
+    const Image view = samples->augmented(i, options.augmentation, augmentation_seed(options.seed), static_cast<std::uint64_t>(epoch_number));
+    to_reals(to, view, samples->table());
     to += reals;
     slot.tokens.insert(slot.tokens.end(), samples->ids(i).begin(), samples->ids(i).end());
     slot.caption_ids.push_back(samples->caption_id(i));

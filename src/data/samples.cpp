@@ -1,7 +1,7 @@
 // samples.cpp — the usable pairs of a split in memory: pictures as 8 bits, captions as ids, and random views of the pictures.
 #include <algorithm>
 #include <unordered_map>
-#include "core/parallel.h"
+#include "core/parallel_try.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
 #include "siglip/rng.h"
@@ -13,15 +13,15 @@ struct Decoded {
   std::string problem;
 };
 
-Decoded decode(const std::string& path, Dim size, Filter filter) {
+Decoded decode(const std::string& path, const Preprocessing& p, bool views) {
   Decoded decoded;
   try {
-    Image image = read_image(path);
-    decoded.plain = resize(image, size, size, filter);
-    const bool small = image.width <= 2 * size && image.height <= 2 * size;
-    decoded.source = small ? std::move(image) : resize(image, 2 * size, 2 * size, filter);
-  } catch (const std::exception& error) {
-    decoded = {{}, {}, error.what()};
+    Image image = read_image(path, p.picture);
+    decoded.plain = squash(image, p, path);
+    const bool small = image.width <= 2 * p.image_size && image.height <= 2 * p.image_size;
+    if (views) decoded.source = small ? std::move(image) : resize(image, 2 * p.image_size, 2 * p.image_size, p.filter());
+  } catch (const Error& error) {  // anything else, out of memory above all, is no fault of the picture
+    decoded.problem = error.what();
   }
   return decoded;
 }
@@ -45,26 +45,27 @@ void mirror(Image& image) {
 }
 }  // namespace
 
-Samples::Samples(const Split& split, const Tokenizer& tokenizer, Dim image_size, Filter filter, bool strict)
-    : image_size_(image_size), filter_(filter) {
-  require(image_size >= 1 && image_size <= 1 << 14, "samples", "an image size of 1 to 16384 pixels is expected, got ", image_size);
+Samples::Samples(const Split& split, const Tokenizer& tokenizer, const Preprocessing& preprocessing, const SampleOptions& options)
+    : preprocessing_(preprocessing), table_(preprocessing) {
+  const Dim size = preprocessing.image_size;
+  require(size >= 1 && size <= 1 << 14, "samples", "an image size of 1 to 16384 pixels is expected, got ", size);
   std::vector<Decoded> decoded(split.pairs.size());
-  parallel_for(static_cast<Dim>(decoded.size()), [&](Dim i) {
+  parallel_try(std::ssize(decoded), [&](Dim i) {
     const auto at = static_cast<std::size_t>(i);
-    decoded[at] = decode(split.pairs[at].image, image_size, filter);
+    decoded[at] = decode(split.pairs[at].image, preprocessing, options.views);
   });
 
   std::unordered_map<std::string, std::int32_t> seen;
   for (std::size_t i = 0; i < decoded.size(); ++i) {
     const Pair& pair = split.pairs[i];
     if (!decoded[i].problem.empty()) {
-      if (strict) throw Error(decoded[i].problem);
+      if (options.strict) throw Error(decoded[i].problem);
       problems_.push_back(std::move(decoded[i].problem));
       continue;
     }
     pairs_.push_back(pair);
     plain_.push_back(std::move(decoded[i].plain));
-    source_.push_back(std::move(decoded[i].source));
+    if (options.views) source_.push_back(std::move(decoded[i].source));
     ids_.push_back(tokenizer.encode(pair.text));
     caption_ids_.push_back(seen.try_emplace(pair.text, static_cast<std::int32_t>(seen.size())).first->second);
   }
@@ -85,11 +86,12 @@ Image Samples::augmented(Dim i, const Augmentation& a, std::uint64_t seed, std::
   if (a.shift == 0 && a.scale == 0) {
     view = picture(i);
   } else {
+    require(!source_.empty(), "augmentation", "samples with views are expected for a shift or a scale, got samples without");
     // The frame shrinks and moves one way where the picture in it grows and moves the other.
     const Image& source = source_[static_cast<std::size_t>(i)];
     const double w = static_cast<double>(source.width), h = static_cast<double>(source.height);
     const double x = w * (0.5 - right), y = h * (0.5 - down), half_w = w / (2 * zoom), half_h = h / (2 * zoom);
-    view = resize(source, {x - half_w, y - half_h, x + half_w, y + half_h}, image_size_, image_size_, filter_);
+    view = resize(source, {x - half_w, y - half_h, x + half_w, y + half_h}, image_size(), image_size(), preprocessing_.filter());
   }
   if (flipped) mirror(view);
   return view;
@@ -97,10 +99,10 @@ Image Samples::augmented(Dim i, const Augmentation& a, std::uint64_t seed, std::
 
 Tensor Samples::images(Dim begin, Dim end) const {
   require(begin >= 0 && begin <= end && end <= size(), "samples", "a range within 0 to ", size(), " is expected, got ", begin, " to ", end);
-  const Dim reals = 3 * image_size_ * image_size_;
-  const Tensor out({end - begin, 3, image_size_, image_size_});
+  const Dim reals = 3 * image_size() * image_size();
+  const Tensor out({end - begin, 3, image_size(), image_size()});
   Real* to = out.data();
-  parallel_for(end - begin, [&](Dim i) { to_reals(to + i * reals, picture(begin + i)); });
+  parallel_for(end - begin, [&](Dim i) { to_reals(to + i * reals, picture(begin + i), table_); });
   return out;
 }
 

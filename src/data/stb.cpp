@@ -1,12 +1,19 @@
 // stb.cpp — stb_image and stb_image_write, compiled here and nowhere else.
 #include "data/stb.h"
 #include <cstdlib>
+#include <new>
 
-// What a damaged header may make stb ask for is bounded here: it takes a null pointer for "out of memory". Memory is cleared, because a JPEG
-// that names a table it never defines makes stb read one that was never written (CVE-2022-28042).
+// What a damaged header may make stb ask for is bounded here: it takes a null pointer for "out of memory". That the system had none is
+// remembered, since it is no fault of the picture. Memory is cleared, because a JPEG that names a table it never defines makes stb read one
+// that was never written (CVE-2022-28042).
 static thread_local std::size_t stb_most = 0;
-static void* stb_malloc(std::size_t bytes) { return bytes > stb_most ? nullptr : std::calloc(bytes, 1); }
-static void* stb_realloc(void* old, std::size_t bytes) { return bytes > stb_most ? nullptr : std::realloc(old, bytes); }
+static thread_local bool stb_starved = false;
+static void* noticed(void* memory) {
+  stb_starved = stb_starved || !memory;
+  return memory;
+}
+static void* stb_malloc(std::size_t bytes) { return bytes > stb_most ? nullptr : noticed(std::calloc(bytes, 1)); }
+static void* stb_realloc(void* old, std::size_t bytes) { return bytes > stb_most ? nullptr : noticed(std::realloc(old, bytes)); }
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wall"
@@ -39,34 +46,33 @@ namespace {
 constexpr std::size_t header_most = std::size_t{1} << 20;  // stb's tables; a header needs no more
 
 StbPicture failed() {
+  if (stb_starved) throw std::bad_alloc();
   StbPicture picture;
   picture.problem = stbi_failure_reason() ? stbi_failure_reason() : "unknown reason";
   return picture;
 }
+
+void allow(std::size_t most) {
+  stb_most = most;
+  stb_starved = false;
+}
 }  // namespace
 
+void StbPicture::Free::operator()(std::uint8_t* memory) const { stbi_image_free(memory); }
+
 StbPicture stb_header(const std::uint8_t* bytes, std::size_t size) {
-  stb_most = header_most;
+  allow(header_most);
   int width = 0, height = 0, channels = 0;
   if (!stbi_info_from_memory(bytes, static_cast<int>(size), &width, &height, &channels)) return failed();
   return {width, height, channels, {}, {}};
 }
 
 StbPicture stb_decode(const std::uint8_t* bytes, std::size_t size, std::size_t most) {
-  stb_most = most;
+  allow(most);
   int width = 0, height = 0, channels = 0;
   stbi_uc* values = stbi_load_from_memory(bytes, static_cast<int>(size), &width, &height, &channels, 0);
   if (!values) return failed();
-  StbPicture picture{width, height, channels, {}, {}};
-  const auto count = static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels);
-  try {
-    picture.values.assign(values, values + count);
-  } catch (...) {
-    stbi_image_free(values);
-    throw;
-  }
-  stbi_image_free(values);
-  return picture;
+  return {width, height, channels, std::unique_ptr<std::uint8_t[], StbPicture::Free>(values), {}};
 }
 
 std::string stb_png(const std::uint8_t* rgb, Dim width, Dim height) {

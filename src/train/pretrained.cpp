@@ -1,5 +1,6 @@
 // pretrained.cpp — a checkpoint folder as something to use.
 #include <filesystem>
+#include <span>
 #include "io/checksum.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
@@ -50,11 +51,8 @@ Tensor in_batches(std::size_t count, Dim E, const Embed& embed) {
 }  // namespace
 
 Tensor Pretrained::embed(const std::vector<Image>& images) const {
-  const Dim S = model.config.image_size;
   return in_batches(images.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
-    std::vector<Image> squashed;
-    for (std::size_t i = begin; i < end; ++i) squashed.push_back(resize(images[i], S, S, filter()));
-    return model.vision(to_tensor(squashed));
+    return model.vision(pixel_values(std::span(images).subspan(begin, end - begin), preprocessing));
   });
 }
 

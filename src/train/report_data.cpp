@@ -210,7 +210,7 @@ std::vector<std::string> report(const std::string& path, std::ostream& log, cons
   const double t = std::exp(double(model.model.log_t.item())), b = config.loss == "softmax" ? 0 : double(model.model.b.item());
   add_facts(data, config, model.model, t, b);
   for (std::size_t k = set.splits.size() > 1 ? 1 : 0; k < set.splits.size(); ++k) {
-    Samples samples(with_candidates(set, k, config), *model.tokenizer, model.model.config.image_size, model.filter());
+    Samples samples(with_candidates(set, k, config), *model.tokenizer, model.preprocessing);
     Embeddings embeddings = embed(model.model, samples);
     const Shown shown{std::move(samples), k > 0, std::move(embeddings), t, b};
     if (data.matrix.empty()) add_matrix(data, shown);

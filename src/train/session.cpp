@@ -12,7 +12,9 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-Filter filter_of(const TrainConfig& c) { return c.filter == "bilinear" ? Filter::bilinear : Filter::bicubic; }
+Preprocessing preprocessing_of(const TrainConfig& c, Dim image_size) {
+  return {.image_size = image_size, .resample = c.filter == "bilinear" ? 2 : 3};
+}
 
 // ---- setting up ------------------------------------------------------------------------------------------------------------------------
 
@@ -20,7 +22,9 @@ std::vector<NamedSamples> decode(const TrainConfig& config, const DataSet& data,
   std::vector<NamedSamples> splits;
   std::size_t bad = 0;
   for (const Split& split : data.splits) {
-    splits.push_back({split.name, std::make_shared<const Samples>(split, tokenizer, image_size, filter_of(config), config.strict)});
+    const bool views = split.name == "train" && (config.shift > 0 || config.scale > 0);
+    splits.push_back(
+        {split.name, std::make_shared<const Samples>(split, tokenizer, preprocessing_of(config, image_size), SampleOptions{config.strict, views})});
     const Samples& samples = *splits.back().samples;
     require_queries(splits.back());
     log << "data: " << samples.size() << " pairs with " << samples.captions() << " distinct captions in " << split.name << '\n';
@@ -166,7 +170,7 @@ void save(const Session& s, const char* name) {
   write_safetensors(folder.path() + "/model.safetensors", s.model.parameters());
   write_config(folder.path(), s.model.config);
   s.tokenizer->save(folder.path());
-  write_preprocessing(folder.path(), {s.model.config.image_size, filter_of(s.config) == Filter::bilinear ? 2 : 3});
+  write_preprocessing(folder.path(), preprocessing_of(s.config, s.model.config.image_size));
   write_safetensors(folder.path() + "/training_state.safetensors", s.optimizer.state());
   write_file(folder.path() + "/training_state.json", json_of(s).dump(2) + "\n");
   write_checksums(folder.path());

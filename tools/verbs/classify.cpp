@@ -15,6 +15,7 @@ struct Settings {
   std::vector<std::string> images;
   std::int64_t top = 0;
   bool json = false;
+  PixelFlags pixels;
 };
 
 std::vector<std::string> labels_of(const Settings& s) {
@@ -55,7 +56,8 @@ std::string probability_text(double p) { return p >= 1e-3 ? fixed(p, 4) : scient
 
 void classify_verb(const Settings& s) {
   const std::vector<std::string> labels = labels_of(s), captions = captions_of(labels, s.text_template);
-  const Pretrained model = Pretrained::load(s.run);
+  Pretrained model = Pretrained::load(s.run);
+  s.pixels.apply(model);
   if (settings_of_run(s.run).loss == "softmax")
     std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
   const Tensor texts = model.embed(captions);
@@ -63,7 +65,7 @@ void classify_verb(const Settings& s) {
   Json json = Json::array();
   std::vector<std::vector<std::string>> rows{{"image", "rank", "label", "probability", "cosine", "logit"}};
   for (const std::string& path : s.images) {
-    const Tensor image = model.embed(std::vector<Image>{read_image(path)});
+    const Tensor image = model.embed(std::vector<Image>{read_image(path, model.preprocessing.picture)});
     Json results = Json::array();
     int rank = 0;
     for (const Answer& a : answers(image.data(), texts, labels, model.model, top)) {
@@ -94,6 +96,7 @@ void add_classify(CLI::App& program) {
   text_flag(verb, "--labels-file", s->labels_file, "a file of labels: one a line, or a JSON array (.json)");
   text_flag(verb, "--template", s->text_template, "the caption of a label, {} is the label");
   whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all");
+  model_pixel_flags(verb, s->pixels);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { classify_verb(*s); });

@@ -14,29 +14,8 @@ namespace fs = std::filesystem;
 struct Settings {
   std::string run, texts, out;
   std::vector<std::string> images;
+  PixelFlags pixels;
 };
-
-// Folders stand for the pictures below them.
-std::vector<std::string> sorted_pictures(const std::vector<std::string>& paths) {
-  std::vector<std::string> pictures;
-  for (const std::string& path : paths) {
-    std::error_code error;
-    if (!fs::is_directory(path, error)) {
-      pictures.push_back(path);
-      continue;
-    }
-    const std::size_t before = pictures.size();
-    for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
-      std::string extension = entry->path().extension().string();
-      std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") pictures.push_back(entry->path().string());
-    }
-    require(!error, path, "a folder that can be read is expected, got: ", error.message());
-    require(pictures.size() > before, path, "a folder with .png, .jpg or .jpeg files is expected, got none");
-  }
-  std::sort(pictures.begin(), pictures.end());
-  return pictures;
-}
 
 // X.txt says what each row of X.npy is.
 std::string list_path(const Settings& s) {
@@ -54,9 +33,11 @@ void copy_rows(const Tensor& to, Dim row, const Tensor& from) { std::copy(from.d
 void embed_verb(const Settings& s) {
   if (s.images.empty() && s.texts.empty()) throw WrongUse("--images: pictures or --texts are expected, got neither");
   const std::string list = list_path(s);
-  const std::vector<std::string> pictures = sorted_pictures(s.images);
+  std::vector<std::string> pictures = picture_files(s.images);
+  std::sort(pictures.begin(), pictures.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
-  const Pretrained model = Pretrained::load(s.run);
+  Pretrained model = Pretrained::load(s.run);
+  s.pixels.apply(model);
   const Dim images = std::ssize(pictures);
   const Tensor rows({images + std::ssize(texts), model.model.config.projection});
 
@@ -64,7 +45,8 @@ void embed_verb(const Settings& s) {
   constexpr Dim batch = 64;
   for (Dim begin = 0; begin < images; begin += batch) {
     std::vector<Image> decoded;
-    for (Dim i = begin; i < std::min(begin + batch, images); ++i) decoded.push_back(read_image(pictures[static_cast<std::size_t>(i)]));
+    for (Dim i = begin; i < std::min(begin + batch, images); ++i)
+      decoded.push_back(read_image(pictures[static_cast<std::size_t>(i)], model.preprocessing.picture));
     copy_rows(rows, begin, model.embed(decoded));
   }
   if (!texts.empty()) copy_rows(rows, images, model.embed(texts));
@@ -92,6 +74,7 @@ void add_embed(CLI::App& program) {
   verb.add_option("--images", s->images, "pictures, or folders of them")->type_name("PATH");
   text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)");
   text_flag(verb, "--out", s->out, "the .npy file to write")->required();
+  model_pixel_flags(verb, s->pixels);
   threads_flag(verb);
   verb.callback([s] { embed_verb(*s); });
 }

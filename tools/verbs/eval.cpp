@@ -37,6 +37,7 @@ namespace {
 struct Settings {
   std::string run, data, split, candidates, image_column, text_column, text_template;
   bool strict = false, json = false;
+  PixelFlags pixels;
 };
 
 // How the run read its data, unless flags say otherwise.
@@ -64,7 +65,8 @@ void eval_verb(const Settings& s) {
   const auto start = std::chrono::steady_clock::now();
   const TrainConfig config = configured(s);
   const Candidates candidates = parse_candidates(config.candidates);
-  const Pretrained model = Pretrained::load(s.run);
+  Pretrained model = Pretrained::load(s.run);
+  s.pixels.apply(model);
   const DataSet data = read_data(config.data, data_options(config));
   if (!s.split.empty()) data.split(s.split);  // says which there are
 
@@ -72,7 +74,7 @@ void eval_verb(const Settings& s) {
   for (const Split& split : data.splits) {
     const bool is_wanted = s.split.empty() || split.name == s.split;
     if (!is_wanted && candidates.kind != Candidates::all) continue;
-    const auto samples = std::make_shared<const Samples>(split, *model.tokenizer, model.model.config.image_size, model.filter(), s.strict);
+    const auto samples = std::make_shared<const Samples>(split, *model.tokenizer, model.preprocessing, SampleOptions{.strict = s.strict});
     for (const std::string& problem : samples->problems()) std::cerr << "skipped: " << problem << '\n';
     (is_wanted ? wanted : others).push_back({split.name, samples});
   }
@@ -101,6 +103,7 @@ void add_eval(CLI::App& program) {
   text_flag(verb, "--text-column", s->text_column, "column of a table that holds the caption; default: as in training");
   text_flag(verb, "--text-template", s->text_template, "caption of a class folder, {} is its name; default: as in training");
   verb.add_flag("--strict", s->strict, "a picture that cannot be read is an error");
+  model_pixel_flags(verb, s->pixels);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { eval_verb(*s); });

@@ -1,0 +1,161 @@
+// container.cpp — PNG and JPEG files walked from end to end before anything is decoded.
+#include "data/container.h"
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include "data/resize.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+using namespace std::string_view_literals;
+constexpr Dim most_bytes = Dim{1} << 28;  // of the pixels, before they are made 8-bit red green blue
+constexpr int most_scans = 500;           // of a JPEG: each visits every pixel, so a small file of very many would run for minutes
+
+bool starts(std::string_view file, std::string_view magic, std::size_t at = 0) {
+  return file.substr(std::min(at, file.size()), magic.size()) == magic;
+}
+
+const char* other_format(std::string_view file) {
+  if (file.empty()) return "an empty file";
+  if (starts(file, "GIF8")) return "GIF";
+  if (starts(file, "RIFF") && starts(file, "WEBP", 8)) return "WebP";
+  if (starts(file, "ftypavi", 4)) return "AVIF";
+  if (starts(file, "ftyp", 4)) return "HEIC or a film";
+  if (starts(file, "II*\0"sv) || starts(file, "MM\0*"sv)) return "TIFF";
+  if (starts(file, "BM")) return "BMP";
+  if (starts(file, "8BPS")) return "PSD";
+  if (starts(file, "\xFF\x0A") || starts(file, "JXL ", 4)) return "JPEG XL";
+  if (starts(file, "jP  ", 4)) return "JPEG 2000";
+  if (file.substr(0, 1024).find("<svg") != std::string_view::npos) return "SVG";
+  return "no picture";
+}
+
+std::size_t big_endian(std::string_view file, std::size_t at, std::size_t bytes) {
+  std::size_t value = 0;
+  for (std::size_t i = 0; i < bytes; ++i) value = value << 8 | static_cast<std::uint8_t>(file[at + i]);
+  return value;
+}
+Dim byte_at(std::string_view file, std::size_t at) { return static_cast<std::uint8_t>(file[at]); }
+
+/// CRC-32 of ISO 3309, as PNG uses it.
+std::uint32_t checksum(std::string_view bytes) {
+  static const auto table = [] {
+    std::array<std::uint32_t, 256> t{};
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      std::uint32_t c = i;
+      for (int bit = 0; bit < 8; ++bit) c = (c & 1) ? 0xEDB88320u ^ c >> 1 : c >> 1;
+      t[i] = c;
+    }
+    return t;
+  }();
+  std::uint32_t c = ~0u;
+  for (char byte : bytes) c = table[(c ^ static_cast<std::uint8_t>(byte)) & 255] ^ c >> 8;
+  return ~c;
+}
+
+/// least: bytes without which there cannot be so many pixels.
+void check_size(const Container& c, Dim least, std::size_t size, const std::string& name) {
+  require(c.width >= 1 && c.height >= 1 && c.width <= most_image_pixels / c.height, name, "1 to 2^26 pixels are expected, got ", c.width, " x ",
+          c.height);
+  const Dim bytes = c.channels * (c.bits == 16 ? 2 : 1);
+  require(c.width * c.height <= most_bytes / std::max(bytes, Dim{1}), name, "at most 2^28 bytes of pixels are expected, got ", c.width, " x ",
+          c.height, " of ", bytes, " bytes each");
+  require(least <= static_cast<Dim>(size), name, "as much data as ", c.width, " x ", c.height, " pixels need is expected, got ", size, " bytes");
+}
+
+void read_png_header(Container& c, std::string_view file, const std::string& name) {
+  constexpr int gray = 0, rgb = 2, gray_alpha = 4, rgb_alpha = 6;
+  c.width = static_cast<Dim>(big_endian(file, 16, 4)), c.height = static_cast<Dim>(big_endian(file, 20, 4));
+  c.bits = byte_at(file, 24);
+  const Dim color = byte_at(file, 25);
+  c.channels = color == rgb_alpha ? 4 : color == rgb ? 3 : color == gray_alpha ? 2 : 1;
+  c.rgb = color == rgb;
+  // Deflate shrinks at most 1032 : 1.
+  const Dim row = c.width < Dim{1} << 31 ? (c.width * c.channels * std::min(c.bits, Dim{16}) + 7) / 8 : 0;
+  check_size(c, c.height < Dim{1} << 31 && row < Dim{1} << 31 ? row * c.height / 1032 : 0, file.size(), name);
+  // Colour keys add a channel, a palette makes four of one, and inflating doubles its buffer where interlaced rows are longer than it guessed.
+  const Dim widest = std::max(Dim{4}, (c.channels + (color == gray || color == rgb)) * (c.bits == 16 ? 4 : 2));
+  c.largest = std::max(static_cast<std::size_t>(widest * (c.width + 64) * (c.height + 64)), 2 * file.size()) + (std::size_t{1} << 20);
+}
+
+/// Chunks of length, name, data, checksum; the last is IEND. Chunks whose name begins in lower case may be damaged: nobody needs them.
+void walk_png(Container& c, std::string_view file, const std::string& name) {
+  require(file.size() >= 33, name, "a whole PNG is expected, got one cut off after ", file.size(), " bytes");
+  require(starts(file, "\0\0\0\x0DIHDR"sv, 8), name, "a PNG that begins with its header is expected, got another chunk first");
+  for (std::size_t at = 8;;) {
+    require(at + 12 <= file.size(), name, "a whole PNG is expected, got one cut off after ", file.size(), " bytes");
+    const std::size_t length = big_endian(file, at, 4);
+    require(length <= file.size() - at - 12, name, "a whole PNG is expected, got one cut off after ", file.size(), " bytes");
+    const std::string_view kind = file.substr(at + 4, 4), data = file.substr(at + 8, length);
+    const bool needed = (kind[0] & 0x20) == 0;
+    require(!needed || checksum(file.substr(at + 4, length + 4)) == big_endian(file, at + 8 + length, 4), name,
+            "an undamaged PNG is expected, got a wrong checksum at byte ", at);
+    if (kind == "IHDR") read_png_header(c, file, name);
+    if (kind == "eXIf") c.exif = data;
+    if (kind == "tRNS") c.rgb = false;
+    if (kind == "IEND") return;
+    at += length + 12;
+  }
+}
+
+/// A segment of Huffman tables: class and number, 16 counts, as many symbols as they add up to. stb 2.27 writes beyond its tables unless they
+/// are at most 256, as they must be.
+void check_huffman_tables(std::string_view tables, const std::string& name) {
+  while (!tables.empty()) {
+    std::size_t symbols = 0;
+    for (std::size_t i = 1; i <= 16 && i < tables.size(); ++i) symbols += static_cast<std::uint8_t>(tables[i]);
+    require(tables.size() >= 17 && symbols <= 256 && 17 + symbols <= tables.size(), name,
+            "Huffman tables of at most 256 symbols, all of them there, are expected in a JPEG, got others");
+    tables.remove_prefix(17 + symbols);
+  }
+}
+
+/// A start of frame: precision, height, width, number of components.
+void read_jpeg_header(Container& c, std::string_view frame, std::size_t size, const std::string& name) {
+  if (frame.size() < 6 || c.channels > 0) return;  // stb refuses these
+  c.height = static_cast<Dim>(big_endian(frame, 1, 2)), c.width = static_cast<Dim>(big_endian(frame, 3, 2));
+  c.channels = byte_at(frame, 5);
+  c.rgb = c.channels == 3;
+  // 64 pixels of a component take at least one bit.
+  check_size(c, c.width * c.height / 512, size, name);
+  c.largest = std::max(static_cast<std::size_t>(4 * (c.width + 64) * (c.height + 64)), 2 * size) + (std::size_t{1} << 20);
+}
+
+/// Segments of FF, kind, length, data; after a start of scan (DA) coded data, in which FF is followed by 00 or a restart mark; the last is D9.
+void walk_jpeg(Container& c, std::string_view file, const std::string& name) {
+  int scans = 0;
+  bool adobe = false;
+  for (std::size_t at = 2;;) {
+    at = file.find('\xFF', at);
+    while (at < file.size() && file[at] == '\xFF') ++at;
+    require(at < file.size(), name, "a whole JPEG is expected, got one cut off after ", file.size(), " bytes");
+    const auto kind = static_cast<std::uint8_t>(file[at++]);
+    if (kind == 0xD9) break;
+    if (kind <= 0x01 || (kind >= 0xD0 && kind <= 0xD8)) continue;
+    require(at + 2 <= file.size(), name, "a whole JPEG is expected, got one cut off after ", file.size(), " bytes");
+    const std::size_t length = big_endian(file, at, 2);
+    require(length <= file.size() - at, name, "a whole JPEG is expected, got one cut off after ", file.size(), " bytes");
+    require(length >= 2, name, "a JPEG segment of at least 2 bytes is expected, got ", length);
+    const std::string_view data = file.substr(at + 2, length - 2);
+    if (kind >= 0xC0 && kind <= 0xC2) read_jpeg_header(c, data, file.size(), name);
+    if (kind == 0xC4) check_huffman_tables(data, name);
+    if (kind == 0xE1 && c.exif.empty() && starts(data, "Exif\0\0"sv)) c.exif = data.substr(6);
+    adobe = adobe || (kind == 0xEE && starts(data, "Adobe"));
+    at += length;
+    scans += kind == 0xDA;
+    require(scans <= most_scans, name, "at most ", most_scans, " scans of a JPEG are expected, got more");
+  }
+  require(c.channels < 4 || adobe, name, "a JPEG of four colours with Adobe's note on what they are is expected, got one without");
+}
+}  // namespace
+
+Container open_container(std::string_view file, const std::string& name) {
+  Container container;
+  container.png = starts(file, "\x89PNG\r\n\x1A\n");
+  require(container.png || starts(file, "\xFF\xD8\xFF"), name, "a JPEG or PNG picture is expected, got ", other_format(file));
+  require(file.size() <= std::size_t{1} << 30, name, "at most 2^30 bytes are expected, got ", file.size());
+  container.png ? walk_png(container, file, name) : walk_jpeg(container, file, name);
+  return container;
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+"""Goldens of the image side, from the published implementations: data/goldens/pixels/.
+
+    python make_pixel_goldens.py            needs pillow 13, numpy, safetensors, torch, torchvision, transformers 5, scipy
+    python make_pixel_goldens.py --pil      needs pillow 11, numpy: the cases of the profile pil (12.2 and 13 change the order of passes)
+    python make_pixel_goldens.py --check-tensorflow     needs numpy, tensorflow: the big_vision cases, against TensorFlow itself
+
+resize*.jsonl       a line a case: {"seed", "in": [w, h], "out": [W, H], "resample", "profile", "hash"}; tests/resize_test.cpp makes the same picture
+                    from the seed and compares the FNV-1a hash of the result's bytes (red green blue, rows from the top)
+pictures/           small PNG and JPEG files of every kind, and expected.safetensors: for each NAME the picture (h, w, 3) as transformers makes it
+                    red green blue (upright, transparency on white), NAME|drop with the transparency dropped, NAME|stored without its EXIF
+                    orientation. pictures.json: the largest difference that decoding may make (0 for PNG)
+values/CASE/        a preprocessor_config.json, and pixel_values of values/ramp.png and values/scene.png in expected.safetensors
+positions.safetensors   tables of positions at other grids, see write_positions
+manifest.json       the versions that made them
+"""
+import argparse
+import io
+import json
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+
+OUT = pathlib.Path(__file__).resolve().parents[2] / "data/goldens/pixels"
+
+
+# ---- resize ------------------------------------------------------------------------------------------------------------------------------
+
+
+def pattern(seed, width, height):
+    """Noise from a hash of the byte's index; for odd seeds black and white only, which clips wherever a filter overshoots."""
+    h = (np.arange(3 * width * height, dtype=np.uint64) + np.uint64(7919 * seed)) * np.uint64(2654435761) & np.uint64(0xFFFFFFFF)
+    h ^= h >> np.uint64(15)
+    h = h * np.uint64(2246822519) & np.uint64(0xFFFFFFFF)
+    values = (h >> np.uint64(31)) * np.uint64(255) if seed % 2 else h >> np.uint64(24)
+    return values.astype(np.uint8).reshape(height, width, 3)
+
+
+def fnv(data):
+    h = 14695981039346656037
+    for byte in bytes(data):
+        h = (h ^ byte) * 1099511628211 & 0xFFFFFFFFFFFFFFFF
+    return f"{h:016x}"
+
+
+def two_taps(image, width, height):
+    """big_vision's resize in float32: TensorFlow's bilinear with half-pixel centres and no anti-aliasing, then truncated."""
+    f = np.float32
+
+    def neighbours(n, out):
+        x = (np.arange(out).astype(f) + f(0.5)) * (f(n) / f(out)) - f(0.5)
+        low = np.floor(x)
+        return np.maximum(low, 0).astype(int), np.minimum(np.ceil(x), n - 1).astype(int), x - low
+
+    (l, r, dx), (t, b, dy) = neighbours(image.shape[1], width), neighbours(image.shape[0], height)
+    a, dx, dy = image.astype(f), dx[None, :, None], dy[:, None, None]
+    top = a[t][:, l] + (a[t][:, r] - a[t][:, l]) * dx
+    bottom = a[b][:, l] + (a[b][:, r] - a[b][:, l]) * dx
+    return np.clip(top + (bottom - top) * dy, 0, 255).astype(np.uint8)
+
+
+def tensorflow_resize(image, width, height):
+    import tensorflow as tf
+
+    resized = tf.image.resize(image, (height, width), method="bilinear", antialias=False)
+    return tf.cast(tf.clip_by_value(resized, 0, 255), tf.uint8).numpy()
+
+
+def resized(profile, image, width, height, resample):
+    if profile == "big_vision":
+        return two_taps(image, width, height)
+    if profile.startswith("pil"):
+        from PIL import Image
+
+        return np.asarray(Image.fromarray(image).resize((width, height), resample))
+    import torch
+    from torchvision.transforms.v2 import InterpolationMode, functional
+
+    mode = InterpolationMode.BILINEAR if resample == 2 else InterpolationMode.BICUBIC
+    picture = torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous()
+    return functional.resize(picture, [height, width], interpolation=mode, antialias=True).permute(1, 2, 0).numpy()
+
+
+def cases(counts):
+    rng = np.random.default_rng(4)
+    for profile, count in counts.items():
+        for seed in range(count):
+            most = (9, 40, 90, 300)[0 if seed % 8 < 3 else 1 if seed % 8 < 5 else 2 if seed % 8 < 7 else 3]
+            w, h, out_w, out_h = (int(n) for n in rng.integers(1, most, 4))
+            if seed % 16 == 0:
+                w = 1  # one column
+            if seed % 16 == 1:
+                h = 1
+            if seed % 16 == 2:
+                out_w, out_h = 1, 1
+            if seed % 16 == 3:
+                out_w = w  # one pass is left out
+            if seed % 16 == 4:
+                out_h = h
+            if seed == 5:
+                w, h, out_w, out_h = 640, 480, 224, 224
+            if seed == 7:
+                w, h, out_w, out_h = 4000, 3, 17, 5
+            yield profile, seed, w, h, out_w, out_h, 2 if profile == "big_vision" else 2 + seed // 2 % 2
+
+
+def write_resize(name, **counts):
+    lines = []
+    for profile, seed, w, h, out_w, out_h, resample in cases(counts):
+        try:
+            result = resized(profile, pattern(seed, w, h), out_w, out_h, resample)
+        except RuntimeError as error:  # PyTorch 2.15 asserts on some pictures of one column
+            print(f"left out: {profile} {w}x{h} -> {out_w}x{out_h}: {str(error)[:60]}")
+            continue
+        case = {"seed": seed, "in": [w, h], "out": [out_w, out_h], "resample": resample, "profile": profile, "hash": fnv(result.tobytes())}
+        lines.append(json.dumps(case))
+    (OUT / name).write_text("\n".join(lines) + "\n")
+
+
+def check_tensorflow():
+    checked = 0
+    for line in (OUT / "resize.jsonl").read_text().splitlines():
+        case = json.loads(line)
+        if case["profile"] == "big_vision":
+            got = tensorflow_resize(pattern(case["seed"], *case["in"]), *case["out"])
+            assert fnv(got.tobytes()) == case["hash"], case
+            checked += 1
+    import tensorflow
+
+    print(f"{checked} cases equal TensorFlow {tensorflow.__version__}")
+
+
+# ---- pictures ----------------------------------------------------------------------------------------------------------------------------
+
+
+def png(width, height, depth, color, rows, extra=b"", interlaced=0):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
+    data = b"".join(b"\0" + row for row in rows)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+def png_files(rng):
+    def rows(count, n):
+        return [rng.integers(0, 256, n, dtype=np.uint8).tobytes() for _ in range(count)]
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    palette = chunk(b"PLTE", rng.integers(0, 256, 768, dtype=np.uint8).tobytes())
+    some = chunk(b"tRNS", rng.integers(0, 256, 200, dtype=np.uint8).tobytes())
+    yield "gray1.png", png(13, 5, 1, 0, rows(5, 2))
+    yield "gray2.png", png(13, 5, 2, 0, rows(5, 4))
+    yield "gray4.png", png(13, 5, 4, 0, rows(5, 7))
+    yield "gray8.png", png(13, 5, 8, 0, rows(5, 13))
+    yield "gray-alpha.png", png(13, 5, 8, 4, rows(5, 26))
+    yield "rgb.png", png(13, 5, 8, 2, rows(5, 39))
+    yield "rgb-key.png", png(2, 1, 8, 2, [bytes([1, 2, 3, 4, 5, 6])], chunk(b"tRNS", bytes([0, 4, 0, 5, 0, 6])))
+    yield "rgba.png", png(13, 5, 8, 6, rows(5, 52))
+    yield "rgb16.png", png(13, 5, 16, 2, rows(5, 78))
+    yield "rgba16.png", png(13, 5, 16, 6, rows(5, 104))
+    yield "palette.png", png(13, 5, 8, 3, rows(5, 13), palette)
+    yield "palette4.png", png(13, 5, 4, 3, rows(5, 7), palette[:8] + palette[8:])
+    yield "palette-alpha.png", png(13, 5, 8, 3, rows(5, 13), palette + some)
+    # Two columns by two rows, in Adam7's passes 1, 6 and 7.
+    yield "interlaced.png", png(2, 2, 8, 2, [bytes([1, 2, 3]), bytes([4, 5, 6]), bytes([7, 8, 9, 10, 11, 12])], interlaced=1)
+
+
+def orientation(n, little=False):
+    order = "<" if little else ">"
+    return (b"II" if little else b"MM") + struct.pack(order + "HIHHHIHHI", 42, 8, 1, 0x112, 3, 1, n, 0, 0)
+
+
+def jpeg_files(rng):
+    from PIL import Image
+
+    def save(image, **options):
+        data = io.BytesIO()
+        image.save(data, "JPEG", **options)
+        return data.getvalue()
+
+    small = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    scene = Image.fromarray(small).resize((43, 29), Image.Resampling.BICUBIC)
+    for n in range(1, 9):
+        yield f"exif{n}.jpg", save(scene, quality=95, subsampling=0, exif=b"Exif\0\0" + orientation(n, n % 2 == 0))
+    yield "444.jpg", save(scene, quality=90, subsampling=0)
+    yield "422.jpg", save(scene, quality=90, subsampling=1)
+    yield "420.jpg", save(scene, quality=90, subsampling=2)
+    yield "420-coarse.jpg", save(scene, quality=40, subsampling=2)
+    yield "progressive.jpg", save(scene, quality=90, progressive=True)
+    yield "gray.jpg", save(scene.convert("L"), quality=90)
+    yield "cmyk.jpg", save(scene.convert("CMYK"), quality=95)
+    ycck = bytearray(save(scene.convert("CMYK"), quality=95))
+    ycck[ycck.index(b"Adobe") + 11] = 2  # the same numbers, read as YCCK
+    yield "ycck.jpg", bytes(ycck)
+    turned = io.BytesIO()
+    scene.save(turned, "PNG", exif=b"Exif\0\0" + orientation(6))
+    yield "exif6.png", turned.getvalue()
+
+
+def write_pictures():
+    from PIL import Image, ImageOps
+    from safetensors.numpy import save_file
+    from transformers.image_transforms import convert_to_rgb
+
+    folder, rng = OUT / "pictures", np.random.default_rng(8)
+    folder.mkdir(parents=True, exist_ok=True)
+    expected, tolerance = {}, {}
+    for name, data in [*png_files(rng), *jpeg_files(rng)]:
+        (folder / name).write_bytes(data)
+        stored = Image.open(io.BytesIO(data))
+        upright = ImageOps.exif_transpose(stored)
+        expected[name] = convert_to_rgb(upright, return_numpy=True)
+        expected[name + "|drop"] = np.asarray(upright.convert("RGB"))
+        if upright.size != stored.size or "exif" in name:
+            expected[name + "|stored"] = np.asarray(stored.convert("RGB"))
+        tolerance[name] = 0 if name.endswith(".png") else 1 if name in ("gray.jpg", "cmyk.jpg") else 4 if "422" in name else 3 if "ycck" in name else 2  # stb_image, measured
+    save_file({k: np.ascontiguousarray(v, dtype=np.float32) for k, v in expected.items()}, folder / "expected.safetensors")
+    (folder / "pictures.json").write_text(json.dumps(tolerance, indent=1) + "\n")
+
+
+# ---- values ------------------------------------------------------------------------------------------------------------------------------
+
+
+def write_values():
+    from PIL import Image
+    from safetensors.numpy import save_file
+    from transformers import SiglipImageProcessor
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    folder = OUT / "values"
+    folder.mkdir(parents=True, exist_ok=True)
+    values = np.arange(256, dtype=np.uint8)
+    Image.fromarray(np.stack([values, values[::-1], np.roll(values, 77)], 1).reshape(16, 16, 3)).save(folder / "ramp.png")
+    rng = np.random.default_rng(5)
+    scene = Image.fromarray(rng.integers(0, 256, (9, 7, 4), dtype=np.uint8)).resize((61, 43), Image.Resampling.BILINEAR)
+    scene.save(folder / "scene.png")
+
+    clip = {"image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
+    settings = {
+        "default": {},
+        "bilinear": {"resample": 2},
+        "clip": clip,
+        "scalar": {"image_mean": 0.45, "image_std": 0.225},
+        "no-normalize": {"do_normalize": False},
+        "no-rescale": {"do_rescale": False, **clip},
+        "bytes": {"do_rescale": False, "do_normalize": False},
+        "other-scale": {"rescale_factor": 1 / 127.5, "image_mean": [1.0] * 3, "image_std": [1.0] * 3},
+    }
+    for backend, make, name in (("pil", SiglipImageProcessorPil, "SiglipImageProcessor"), ("torchvision", SiglipImageProcessor, "SiglipImageProcessorFast")):
+        for case, options in settings.items():
+            given = dict(options)
+            for key in ("image_mean", "image_std"):  # the processors themselves take one number only where nothing is scaled
+                if isinstance(given.get(key), float):
+                    given[key] = [given[key]] * 3
+            processor = make(size={"height": 16, "width": 16}, **given)
+            pixels = [np.asarray(processor(Image.open(folder / f), return_tensors="np")["pixel_values"], np.float32)[0] for f in ("ramp.png", "scene.png")]
+            target = folder / f"{backend}-{case}"
+            target.mkdir(exist_ok=True)
+            config = json.loads(processor.to_json_string())
+            config.update({"image_processor_type": name, **options})
+            (target / "preprocessor_config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+            save_file({"pixel_values": np.ascontiguousarray(np.stack(pixels))}, target / "expected.safetensors")
+
+
+def write_positions():
+    """table.g: positions (g * g, 3); bicubic.g.G as transformers' interpolate_pos_encoding, bilinear.g.G as big_vision's scipy zoom."""
+    import scipy.ndimage
+    import torch
+    from safetensors.numpy import save_file
+
+    rng, tensors = np.random.default_rng(6), {}
+    for g in (1, 2, 5, 14):
+        table = rng.standard_normal((g, g, 3)).astype(np.float32)
+        tensors[f"table.{g}"] = table.reshape(-1, 3)
+        for to in (3, 8, 16):
+            maps = torch.from_numpy(table).permute(2, 0, 1)[None]
+            cubic = torch.nn.functional.interpolate(maps, size=(to, to), mode="bicubic", align_corners=False)
+            tensors[f"bicubic.{g}.{to}"] = cubic[0].permute(1, 2, 0).reshape(-1, 3).numpy()
+            tensors[f"bilinear.{g}.{to}"] = scipy.ndimage.zoom(table, (to / g, to / g, 1), order=1).reshape(-1, 3)
+    save_file({k: np.ascontiguousarray(v, dtype=np.float32) for k, v in tensors.items()}, OUT / "positions.safetensors")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check-tensorflow", action="store_true")
+    parser.add_argument("--pil", action="store_true")
+    options = parser.parse_args()
+    if options.check_tensorflow:
+        check_tensorflow()
+        return
+    import PIL
+
+    if options.pil:
+        assert PIL.__version__.startswith("11."), PIL.__version__
+        write_resize("resize-pil.jsonl", pil=400)
+        return
+    import torch
+    import torchvision
+    import transformers
+
+    write_resize("resize.jsonl", pil13=400, torchvision=200, big_vision=150)
+    write_pictures()
+    write_values()
+    write_positions()
+    versions = {m.__name__: m.__version__ for m in (np, PIL, torch, torchvision, transformers)}
+    (OUT / "manifest.json").write_text(json.dumps({"made by": "tools/reference/make_pixel_goldens.py", "versions": versions}, indent=1) + "\n")
+
+
+main()

@@ -13,7 +13,7 @@ PYTHON ?= python3
 DEMO_FLAGS ?=
 SHAPES_FLAGS ?=
 
-.PHONY: help deps configure build demo demo-shapes test bench bench-reference lint install
+.PHONY: help deps configure build demo demo-shapes test goldens reference-python test-reference test-full bench bench-reference lint install
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,25 @@ demo-shapes: build ## train on drawn scenes of coloured shapes
 test: configure ## build everything and run all tests
 	@cmake --build $(BUILD) --parallel $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure
+
+# PyTorch and transformers in a virtual environment of their own; REFERENCE_PYTHON=… takes one that is there.
+REFERENCE_PYTHON ?= .venv-reference/bin/python
+reference-python:
+	@[ "$(REFERENCE_PYTHON)" != .venv-reference/bin/python ] || { \
+	  [ -x .venv-reference/bin/python ] || $(PYTHON) -m venv .venv-reference; \
+	  cmp -s tools/reference/requirements.txt .venv-reference/made-with || { \
+	    .venv-reference/bin/python -m pip install --quiet -r tools/reference/requirements.txt && \
+	    cp tools/reference/requirements.txt .venv-reference/made-with; }; }
+
+goldens: reference-python ## make data/goldens again: what PyTorch and transformers compute
+	@OMP_NUM_THREADS=1 $(REFERENCE_PYTHON) tools/reference/make_goldens.py --out data/goldens
+
+test-reference: build reference-python ## what we train, loaded into transformers: the same ids, pixels, embeddings, logits
+	@$(REFERENCE_PYTHON) tools/reference/check_export.py --siglip $(BUILD)/siglip
+	@[ ! -d runs/train/demo ] || $(REFERENCE_PYTHON) tools/reference/check_export.py --siglip $(BUILD)/siglip runs/train/demo
+
+test-full: build reference-python ## published sizes with random weights, beside transformers (8 GB of memory, 4 GB of disk for a while)
+	@$(REFERENCE_PYTHON) tools/reference/full_size.py --siglip $(BUILD)/siglip
 
 bench: build ## speed and memory of the loss, of a training step and of the towers, as JSON
 	@$(BUILD)/siglip bench loss --json

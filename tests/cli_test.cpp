@@ -6,8 +6,8 @@
 using namespace siglip;
 
 namespace {
-const std::vector<std::string> verbs{"data shapes", "train", "eval",      "classify",   "embed",      "tokenize",    "inspect",
-                                     "convert",     "ops",   "gradcheck", "bench loss", "bench step", "bench tower", "report"};
+const std::vector<std::string> verbs{"data shapes", "train", "eval",      "classify", "embed",      "tokenize",   "preprocess",  "inspect",
+                                     "convert",     "ops",   "gradcheck", "parity",   "bench loss", "bench step", "bench tower", "report"};
 
 std::string example_of(const Shell& shell, const std::string& verb) {
   const Outcome help = shell("siglip " + verb + " --help");
@@ -20,6 +20,9 @@ std::string example_of(const Shell& shell, const std::string& verb) {
 const Shell& trained() {
   static const Shell shell;
   static const bool made = [] {
+    // The example of parity is meant for the folder of the source.
+    std::filesystem::create_directory(shell.folder / "data");
+    std::filesystem::create_directory_symlink(SIGLIP_GOLDENS, shell.folder / "data/goldens");
     for (const char* verb : {"data shapes", "train"}) {
       const std::string example = example_of(shell, verb);
       const Outcome run = shell(example);
@@ -214,6 +217,34 @@ TEST_CASE("cli: embed writes rows and says what they are") {
   CHECK(contains(shell.refusal("ulimit -f 8; siglip embed run --images shapes/val --out x.npy"), "1 siglip: x.npy"));
 }
 
+TEST_CASE("cli: parity names what does not agree") {
+  const Shell& shell = trained();
+  for (const char* flags : {"", "--double "}) {
+    const Json json = shell.json("siglip parity data/goldens/models/one_pair data/goldens/loss --json " + std::string(flags));
+    CHECK(json["failed"] == 0);
+    CHECK(json["cases"].size() > 60);
+    check_keys(json["cases"][0], {"name", "tensor", "max_abs", "max_rel", "l2_rel", "ok"});
+    CHECK(json["cases"][0]["name"] == "data/goldens/models/one_pair");
+    CHECK(json["cases"][0]["ok"] == true);
+  }
+  CHECK(contains(shell("siglip parity data/goldens/models/one_pair --verbose").out, "grad.logit_scale"));
+  CHECK(contains(shell("siglip parity data/goldens/loss/B2 --double --json").out, "\"limit\": 1e-10"));
+
+  REQUIRE(shell("cp -rL data/goldens/models/one_pair spoiled && cp data/goldens/models/one_token/inputs.safetensors spoiled").exit_code == 0);
+  CHECK(shell("siglip parity spoiled").exit_code == 1);
+  REQUIRE(shell("cp data/goldens/models/one_pair/inputs.safetensors spoiled && sed -i s/1e-06/1e-02/ "
+                "spoiled/model/config.json")
+              .exit_code == 0);
+  const Outcome run = shell("siglip parity spoiled data/goldens/models/one_patch --json");
+  CHECK(run.exit_code == 1);
+  const Json json = parse_json(run.out, "stdout");
+  CHECK(json["failed"] > 10);
+  for (const Json& match : json["cases"]) CHECK((match["ok"] == true || match["name"] == "spoiled"));
+  CHECK(contains(run.err, "spoiled: max_abs "));
+  CHECK(contains(run.err, "(at most 1.0e-05); worst: image_embeds[0, "));
+  CHECK(contains(run.err, "siglip: parity: every tensor within its limit, got " + json["failed"].dump() + " of "));
+}
+
 TEST_CASE("cli: files of texts that are none") {
   const Shell& shell = trained();
   std::ofstream(shell.folder / "empty.txt");
@@ -231,7 +262,8 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
   const Shell shell;
   const std::vector<std::pair<std::string, std::string>> answers{
       {"",
-       "a verb is expected, one of train, data, eval, classify, embed, tokenize, inspect, convert, ops, gradcheck, bench, report; --help says more"},
+       "a verb is expected, one of train, data, eval, classify, embed, tokenize, preprocess, inspect, convert, ops, gradcheck, parity, bench, "
+       "report; --help says more"},
       {"trian", "unknown verb \"trian\"; the nearest is \"train\""},
       {"data shape", "data: unknown verb \"shape\"; the nearest is \"shapes\""},
       {"data", "data: a verb is expected, one of shapes, emoji; --help says more"},

@@ -30,6 +30,7 @@ void add_preprocess(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_ops(CLI::App& program);
 void add_gradcheck(CLI::App& program);  // compiled in double
+void add_parity(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_bench_loss(CLI::App& bench);
 void add_bench_step(CLI::App& bench);

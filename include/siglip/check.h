@@ -1,9 +1,30 @@
-// check.h — the table of ops and what each is tested for. Part of the library: a user can run it (`siglip gradcheck`).
+// check.h — what proves the numbers, as part of the library, so that a user can run it: the table of ops and what each is tested for
+// (`siglip gradcheck`), and whole models against what other implementations computed (`siglip parity`).
 #pragma once
 #include <functional>
 #include <string>
 #include <vector>
 #include "siglip/tensor.h"
+
+namespace siglip {
+/// An element of a tensor, ours and theirs.
+struct Place {
+  std::vector<std::int64_t> index;
+  double got = 0, expected = 0;
+};
+
+/// How one tensor of a reference case came out. One type for both builds, so that a program that links both can ask either.
+struct TensorMatch {
+  std::string tensor;  // "image_embeds", "hidden.text.2", "grad.logit_scale", …
+  double max_abs = 0;  // the largest |got - expected|; infinite if any of the two is not finite, and so below
+  double max_rel = 0;  // the largest |got - expected| / max(|expected|, rms of expected)
+  double l2_rel = 0;   // ‖got - expected‖ / ‖expected‖
+  Place at_max_abs, at_max_rel;
+  std::string judged;                         // which of the three counts: "max_abs", …
+  double error = 0, limit = 0;                // it, and the most that it may be
+  bool ok() const { return error <= limit; }  // NaN is not
+};
+}  // namespace siglip
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// What one input is drawn from: mean + spread * gaussian.
@@ -70,4 +91,13 @@ std::vector<std::string> hygiene(const OpRow& row, const OpCase& c, std::uint64_
 /// Directional derivative of any scalar function of `parameters`: the handwritten gradient against six-point differences along gaussian
 /// directions. For whole models, where every element would take too long.
 Worst gradcheck_directions(const std::function<Tensor()>& loss, const Tensors& parameters, int directions, std::uint64_t seed, double step = 0x1p-10);
+
+/// The reference cases of a path: itself or, in order of their names, the folders below that hold inputs.safetensors and
+/// expected.safetensors. Throws Error if there are none.
+std::vector<std::string> reference_cases(const std::string& path);
+
+/// Runs a reference case and compares each tensor of its expected.safetensors; a double build prefers expected_f64.safetensors. The format and
+/// the limits stand in data/goldens/README.md. Throws Error naming the file for a case that cannot be run: a tensor that this model does not
+/// give, another shape, no such input.
+std::vector<TensorMatch> run_reference_case(const std::string& folder);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

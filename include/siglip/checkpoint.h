@@ -29,6 +29,8 @@ class SafetensorsFile {
   /// Converted to Real from F64, F32, F16 or BF16. Throws Error for other types, or if the file holds no such tensor.
   Tensor read(const std::string& name) const;
   void read_into(const std::string& name, const Tensor& to) const;  // throws Error unless the shape is to's
+  /// From I64 or I32. Throws Error for other types, or for a number that is not within int32.
+  Ids read_ids(const std::string& name) const;
   /// The same without reading now: a large tensor of this build's type is used where it lies, in the file mapped into memory; any other is read
   /// when its values are first asked for, or only those rows that token_embedding() asks for. The file stays open as long as `to` needs it.
   void attach(const std::string& name, const Tensor& to) const;

@@ -17,10 +17,11 @@ struct VisionTower {
   bool has_head;
 
   explicit VisionTower(const SiglipConfig& config);
-  /// images (B, 3, S, S) in [-1, 1] → (B, T, C): the last hidden state, after the final norm.
-  Tensor hidden(const Tensor& images) const;
+  /// images (B, 3, S, S) in [-1, 1] → (B, T, C): the last hidden state, after the final norm. `states` gets what enters the first block, then
+  /// what leaves each: (B, T, C).
+  Tensor hidden(const Tensor& images, Tensors* states = nullptr) const;
   /// images (B, 3, S, S) in [-1, 1] → (B, E), before normalisation.
-  Tensor pooled(const Tensor& images) const;
+  Tensor pooled(const Tensor& images, Tensors* states = nullptr) const;
   /// images (B, 3, S, S) in [-1, 1] → (B, E), unit rows.
   Tensor operator()(const Tensor& images) const { return l2_normalize(pooled(images)); }
   void collect(Parameters& all) const;
@@ -35,8 +36,8 @@ struct TextTower {
   Linear head;  // C → E
 
   explicit TextTower(const SiglipConfig& config);
-  /// ids (B, T), padded to exactly T → (B, E), before normalisation.
-  Tensor pooled(const Ids& ids) const;
+  /// ids (B, T), padded to exactly T → (B, E), before normalisation. `hidden` as above.
+  Tensor pooled(const Ids& ids, Tensors* states = nullptr) const;
   Tensor operator()(const Ids& ids) const { return l2_normalize(pooled(ids)); }
   void collect(Parameters& all) const;
 };

@@ -177,6 +177,24 @@ void SafetensorsFile::read_into(const std::string& name, const Tensor& to) const
   if (!host.empty()) to.copy_from(host.data());
 }
 
+Ids SafetensorsFile::read_ids(const std::string& name) const {
+  const TensorInfo& tensor = file_->tensor(name);
+  const std::string where = path() + ": tensor " + brief(name);
+  require(tensor.dtype == "I64" || tensor.dtype == "I32", where, "I64 or I32 is expected, got ", tensor.dtype);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(element_count(tensor.shape)));
+  if (tensor.dtype == "I32") {
+    read_bytes(tensor, ids.data(), 0, tensor.bytes);
+    return Ids(tensor.shape, ids);
+  }
+  std::vector<std::int64_t> wide(ids.size());
+  read_bytes(tensor, wide.data(), 0, tensor.bytes);
+  for (std::size_t i = 0; i < wide.size(); ++i) {
+    if (wide[i] != static_cast<std::int32_t>(wide[i])) fail(where, "whole numbers of 32 bits are expected, got ", wide[i]);
+    ids[i] = static_cast<std::int32_t>(wide[i]);
+  }
+  return Ids(tensor.shape, ids);
+}
+
 void SafetensorsFile::attach(const std::string& name, const Tensor& to) const {
   constexpr Dim large = 1 << 14;  // below that a copy is cheaper than the pages it lies on
   const TensorInfo& tensor = file_->tensor(name);

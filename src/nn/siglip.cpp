@@ -9,6 +9,15 @@ static std::vector<Block> encoder(const EncoderConfig& c, double eps) {
   return blocks;
 }
 
+static Tensor through_blocks(Tensor x, const std::vector<Block>& blocks, Tensors* states) {
+  if (states) states->push_back(x);
+  for (const Block& block : blocks) {
+    x = block(x);
+    if (states) states->push_back(x);
+  }
+  return x;
+}
+
 static void collect_blocks(Parameters& all, const std::vector<Block>& blocks, const std::string& tower) {
   for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i].collect(all, tower + ".encoder.layers." + std::to_string(i));
 }
@@ -22,15 +31,13 @@ VisionTower::VisionTower(const SiglipConfig& c)
       head(c.vision.width, c.vision.heads, c.vision.mlp, c.layer_norm_eps),
       has_head(c.vision_head) {}
 
-Tensor VisionTower::hidden(const Tensor& images) const {
-  Tensor x = add_rows(patch_embedding(images, patch_weight, patch_bias), positions);
-  for (const Block& block : blocks) x = block(x);
-  return post_layernorm(x);
+Tensor VisionTower::hidden(const Tensor& images, Tensors* states) const {
+  return post_layernorm(through_blocks(add_rows(patch_embedding(images, patch_weight, patch_bias), positions), blocks, states));
 }
 
-Tensor VisionTower::pooled(const Tensor& images) const {
+Tensor VisionTower::pooled(const Tensor& images, Tensors* states) const {
   require(has_head, "VisionTower", "a model with a head is expected (vision_use_head), got one that has hidden states but no image embedding");
-  return head(hidden(images));
+  return head(hidden(images, states));
 }
 
 void VisionTower::collect(Parameters& all) const {
@@ -49,12 +56,10 @@ TextTower::TextTower(const SiglipConfig& c)
       final_layer_norm(c.text.width, c.layer_norm_eps),
       head(c.projection, c.text.width) {}
 
-Tensor TextTower::pooled(const Ids& ids) const {
+Tensor TextTower::pooled(const Ids& ids, Tensors* states) const {
   require(ids.shape().size() == 2 && ids.shape()[1] == positions.dim(0), "TextTower", "ids (B, ", positions.dim(0),
           "): every text is padded to the full length, because the last position is pooled; got shape ", ids.shape());
-  Tensor x = add_rows(token_embedding(ids, tokens), positions);
-  for (const Block& block : blocks) x = block(x);
-  return head(take_last_token(final_layer_norm(x)));
+  return head(take_last_token(final_layer_norm(through_blocks(add_rows(token_embedding(ids, tokens), positions), blocks, states))));
 }
 
 void TextTower::collect(Parameters& all) const {

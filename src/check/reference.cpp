@@ -1,0 +1,149 @@
+// reference.cpp — what others computed, against what this build computes: found, run, compared, judged.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include "check/reference_runs.h"
+#include "io/json.h"
+#include "siglip/check.h"
+#include "siglip/error.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+namespace fs = std::filesystem;
+namespace {
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+bool is_there(const fs::path& path) {
+  std::error_code none;
+  return fs::exists(path, none);
+}
+bool is_case(const fs::path& folder) { return is_there(folder / "inputs.safetensors") && is_there(folder / "expected.safetensors"); }
+
+// ---- what is judged, and the most it may be --------------------------------------------------------------------------------------------
+
+struct Limit {
+  const char* prefix;
+  double TensorMatch::*error;
+  const char* judged;
+  double single, twofold;  // against float32 numbers; double against double
+};
+// Measured with `siglip parity data/goldens`, float and double, at worst:
+constexpr Limit limits[] = {
+    {"image_embeds", &TensorMatch::max_abs, "max_abs", 1e-5, 1e-10}, {"text_embeds", &TensorMatch::max_abs, "max_abs", 1e-5, 1e-10},
+    {"logits_per_", &TensorMatch::max_abs, "max_abs", 1e-4, 1e-10},  {"hidden.", &TensorMatch::l2_rel, "l2_rel", 1e-5, 1e-10},
+    {"grad.", &TensorMatch::l2_rel, "l2_rel", 1e-4, 1e-10},          {"losses", &TensorMatch::max_rel, "max_rel", 1e-5, 1e-10},
+    {"loss", &TensorMatch::max_rel, "max_rel", 1e-5, 1e-10},         {"grad_norms", &TensorMatch::max_rel, "max_rel", 1e-4, 1e-10},
+    {"weight.", &TensorMatch::l2_rel, "l2_rel", 1e-4, 1e-10},
+};
+
+// A softmax does not change when all keys move alike, so the gradient of a key bias is 0 but for rounding; Adam divides rounding by rounding,
+// and moves the bias by up to lr a step in any direction. PyTorch's own float and double part by 2e-3 there.
+constexpr double free_weight_limit = 1e-2;
+bool has_key_bias(const std::string& name) { return name.ends_with("k_proj.bias") || name.ends_with("in_proj_bias"); }
+
+void judge(TensorMatch& match, bool twofold) {
+  for (const Limit& limit : limits) {
+    if (!match.tensor.starts_with(limit.prefix)) continue;
+    match.judged = limit.judged;
+    match.error = match.*limit.error;
+    match.limit = twofold ? limit.twofold : limit.single;
+    if (!twofold && match.tensor.starts_with("weight.") && has_key_bias(match.tensor)) match.limit = free_weight_limit;
+    return;
+  }
+}
+
+// ---- comparing -------------------------------------------------------------------------------------------------------------------------
+
+double norm(const std::vector<Real>& x) {
+  double squares = 0;
+  for (const Real a : x) squares += double(a) * double(a);
+  return std::sqrt(squares);
+}
+
+double root_mean_square(const std::vector<Real>& x) { return x.empty() ? 0 : norm(x) / std::sqrt(double(x.size())); }
+
+Shape index_of(std::size_t element, const Shape& shape) {
+  Shape index(shape.size());
+  Dim rest = static_cast<Dim>(element);
+  for (std::size_t axis = shape.size(); axis-- > 0; rest /= shape[axis]) index[axis] = rest % shape[axis];
+  return index;
+}
+
+// Gradients that are zero by construction (of a key bias, of queries where there is one key) are rounding alone, in any implementation: below
+// 1e-5 of the `typical` rms, a gradient is measured against that. Typical is 0 for what is no gradient.
+TensorMatch compare(const std::string& name, const Shape& shape, const std::vector<Real>& got, const std::vector<Real>& expected, double typical) {
+  constexpr double tiny = 1e-300;  // nothing against nothing is equal
+  TensorMatch match;
+  match.tensor = name;
+  match.error = infinity;  // until it is judged
+  const double rms = root_mean_square(expected);
+  std::size_t at_abs = 0, at_rel = 0;
+  double squares = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double a = double(got[i]), b = double(expected[i]);
+    const double difference = std::isfinite(a) && std::isfinite(b) ? std::abs(a - b) : infinity;
+    const double relative = std::isfinite(difference) && std::isfinite(rms) ? difference / std::max({std::abs(b), rms, tiny}) : infinity;
+    if (difference > match.max_abs) match.max_abs = difference, at_abs = i;
+    if (relative > match.max_rel) match.max_rel = relative, at_rel = i;
+    squares += difference * difference;
+  }
+  const double size = std::max(rms < 1e-5 * typical ? typical : rms, tiny);
+  match.l2_rel = std::isfinite(rms) ? std::sqrt(squares / std::max<double>(1, double(got.size()))) / size : infinity;
+  const auto place = [&](std::size_t i) { return got.empty() ? Place{} : Place{index_of(i, shape), double(got[i]), double(expected[i])}; };
+  match.at_max_abs = place(at_abs), match.at_max_rel = place(at_rel);
+  return match;
+}
+
+// The rms of the typical gradient: the median over the tensors.
+double typical_gradient(const SafetensorsFile& expected) {
+  std::vector<double> all;
+  for (const TensorInfo& info : expected.tensors())
+    if (info.name.starts_with("grad.")) all.push_back(root_mean_square(expected.read(info.name).to_vector()));
+  if (all.empty()) return 0;
+  const auto middle = all.begin() + std::ssize(all) / 2;
+  std::nth_element(all.begin(), middle, all.end());
+  return *middle;
+}
+
+Outcome run(const std::string& folder, const SafetensorsFile& expected) {
+  if (is_there(folder + "/train.json")) return run_training(folder);
+  if (is_there(folder + "/loss.json")) return run_loss(folder);
+  return run_model(folder, expected.tensors());
+}
+}  // namespace
+
+std::vector<std::string> reference_cases(const std::string& path) {
+  if (is_case(path)) return {path};
+  std::vector<std::string> cases;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
+    if (is_case(entry->path())) cases.push_back(entry->path().string());
+  if (error) fail(path, "a folder that can be read is expected, got: ", error.message());
+  require(!cases.empty(), path, "a folder with inputs.safetensors and expected.safetensors, or with such folders in it, is expected, got none");
+  std::sort(cases.begin(), cases.end());
+  return cases;
+}
+
+std::vector<TensorMatch> run_reference_case(const std::string& folder) {
+  const std::string twofold = folder + "/expected_f64.safetensors";
+  const std::string path = sizeof(Real) == 8 && is_there(twofold) ? twofold : folder + "/expected.safetensors";
+  const SafetensorsFile expected(path);
+  require(!expected.tensors().empty(), path, "at least one tensor is expected, got none");
+  const Outcome outcome = run(folder, expected);
+  const double typical = typical_gradient(expected);
+
+  std::vector<TensorMatch> matches;
+  for (const TensorInfo& info : expected.tensors()) {
+    const bool gradient = info.name.starts_with("grad.");
+    const std::map<std::string, Tensor>& place = gradient ? outcome.leaves : outcome.values;
+    const auto found = place.find(gradient ? info.name.substr(5) : info.name);
+    require(found != place.end(), path, "tensors that this case gives are expected, got ", brief(info.name));
+    const Tensor& ours = found->second;
+    require(info.shape == ours.shape(), path, "tensor ", brief(info.name), " has shape ", ours.shape(), ", got ", info.shape);
+    const std::vector<Real> got = gradient ? ours.grad_to_vector() : ours.to_vector();
+    matches.push_back(compare(info.name, info.shape, got, expected.read(info.name).to_vector(), gradient ? typical : 0));
+    judge(matches.back(), sizeof(Real) == 8 && info.dtype == "F64");
+  }
+  return matches;
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,184 @@
+// Whole models against what other implementations computed; and proof that the comparison can fail.
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <map>
+#include "io/json.h"
+#include "parity_golden.h"
+#include "siglip/checkpoint.h"
+#include "siglip/model.h"
+#include "temporary_folder.h"
+using namespace siglip;
+
+namespace {
+const std::string goldens = SIGLIP_GOLDENS;
+
+// A case copied to where it may be spoiled.
+struct Copy {
+  TemporaryFolder folder;
+  explicit Copy(const std::string& name) { std::filesystem::copy(goldens + "/" + name, folder.path, std::filesystem::copy_options::recursive); }
+  // Element `i` of a float tensor becomes f(element).
+  template <class Change>
+  void change(const std::string& file, const std::string& tensor, std::int64_t i, const Change& f) const {
+    std::string bytes = read_file(folder / file);
+    const std::int64_t offset = SafetensorsFile(folder / file).find(tensor)->offset + 4 * i;
+    float x = 0;
+    std::memcpy(&x, bytes.data() + offset, 4);
+    x = f(x);
+    std::memcpy(bytes.data() + offset, &x, 4);
+    write_file(folder / file, bytes);
+  }
+  std::map<std::string, TensorMatch> run() const {
+    std::map<std::string, TensorMatch> by_name;
+    for (const TensorMatch& match : run_reference_case(folder.path)) by_name.emplace(match.tensor, match);
+    return by_name;
+  }
+  std::set<std::string> failed() const {
+    std::set<std::string> names;
+    for (const auto& [name, match] : run())
+      if (!match.ok()) names.insert(name);
+    return names;
+  }
+  std::string complaint() const {
+    return complaint_of([&] { run_reference_case(folder.path); }, folder.path);
+  }
+};
+
+// A safetensors file with one tensor of whole numbers.
+std::string whole_numbers(const std::string& name, const std::string& dtype, const Shape& shape, const std::string& data) {
+  const std::string header = Json{{name, {{"dtype", dtype}, {"shape", shape}, {"data_offsets", {0, data.size()}}}}}.dump();
+  std::string bytes(8, '\0');
+  const std::uint64_t size = header.size();
+  std::memcpy(bytes.data(), &size, 8);
+  return bytes + header + data;
+}
+template <class Whole>
+std::string bytes_of(const std::vector<Whole>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Whole)};
+}
+}  // namespace
+
+TEST_CASE("parity: every committed case in float") { check_goldens(0.5); }
+
+TEST_CASE("parity can fail: one wrong expected number is named, with its place") {
+  const Copy spoiled("models/odd_widths");
+  CHECK(spoiled.failed().empty());
+  const std::string tensor = "grad.vision_model.encoder.layers.1.mlp.fc1.weight";  // (22, 15)
+  spoiled.change("expected.safetensors", tensor, 37, [](float x) { return x + 0.01f; });
+  CHECK(spoiled.failed() == std::set<std::string>{tensor});
+  const TensorMatch match = spoiled.run().at(tensor);
+  CHECK(match.at_max_abs.index == Shape{2, 7});
+  CHECK(match.at_max_rel.index == Shape{2, 7});
+  CHECK(match.max_abs == doctest::Approx(0.01).epsilon(1e-3));
+  CHECK(match.at_max_abs.expected - match.at_max_abs.got == doctest::Approx(0.01).epsilon(1e-3));
+  CHECK(match.error == match.l2_rel);
+  CHECK(match.judged == "l2_rel");
+}
+
+TEST_CASE("parity can fail: one wrong weight reaches everything behind it and nothing before it") {
+  const Copy spoiled("models/odd_widths");
+  spoiled.change("model/model.safetensors", "text_model.encoder.layers.1.mlp.fc1.weight", 3, [](float x) { return x + 1; });
+  const std::set<std::string> failed = spoiled.failed();
+  for (const std::string name : {"hidden.text.2", "text_embeds", "logits_per_text", "logits_per_image", "loss", "grad.logit_scale"}) {
+    INFO(name);
+    CHECK(failed.contains(name));
+  }
+  for (const std::string name : {"hidden.text.0", "hidden.text.1", "image_embeds", "hidden.vision.2"}) {
+    INFO(name);
+    CHECK(!failed.contains(name));
+  }
+}
+
+TEST_CASE("parity can fail: what is not finite never agrees, on either side") {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  for (const float bad : {nan, inf, -inf}) {
+    const Copy expected("models/one_patch");
+    expected.change("expected.safetensors", "image_embeds", 4, [&](float) { return bad; });
+    CHECK(expected.failed() == std::set<std::string>{"image_embeds"});
+    expected.change("expected.safetensors", "grad.text_model.head.bias", 0, [&](float) { return bad; });
+    CHECK(expected.failed() == std::set<std::string>{"image_embeds", "grad.text_model.head.bias"});
+
+    // The same on both sides is no agreement.
+    const Copy both("models/one_patch");
+    both.change("model/model.safetensors", "text_model.embeddings.position_embedding.weight", 0, [&](float) { return bad; });
+    both.change("expected.safetensors", "hidden.text.0", 0, [&](float) { return bad; });
+    CHECK(both.failed().contains("hidden.text.0"));
+    CHECK(std::isinf(both.run().at("hidden.text.0").max_abs));
+  }
+}
+
+TEST_CASE("parity can fail: bias or scale misread, a loss of the other reduction, another recipe") {
+  const Copy bias("models/released_scale");
+  bias.change("model/model.safetensors", "logit_bias", 0, [](float x) { return -x; });
+  CHECK(bias.failed().contains("logits_per_image"));
+  CHECK(!bias.failed().contains("image_embeds"));
+
+  const Copy reduction("loss/mean");
+  reduction.folder.write("loss.json", R"({"reduction": "per_image"})");
+  CHECK(reduction.failed().size() == 5);
+
+  const Copy recipe("train");
+  Json settings = parse_json(read_file(recipe.folder / "train.json"), "train.json");
+  settings["weight_decay"] = 0.09;
+  recipe.folder.write("train.json", settings.dump());
+  CHECK(recipe.failed().contains("weight.text_model.head.weight"));
+}
+
+TEST_CASE("parity: a case that cannot be run says why") {
+  const TemporaryFolder empty;
+  CHECK(complaint_of([&] { reference_cases(empty.path); }) ==
+        empty.path + ": a folder with inputs.safetensors and expected.safetensors, or with such folders in it, is expected, got none");
+  CHECK(complaint_of([&] { reference_cases(empty / "nothing"); }, empty.path) ==
+        "nothing: a folder that can be read is expected, got: No such file or directory");
+
+  const Copy other("models/one_pair");
+  const auto expect = [&](const std::string& name, const Shape& shape) {
+    write_safetensors(other.folder / "expected.safetensors", {{name, Tensor::full(shape, 0)}});
+    return other.complaint();
+  };
+  CHECK(expect("image_embed", {1, 11}) == "expected.safetensors: tensors that this case gives are expected, got \"image_embed\"");
+  CHECK(expect("image_embeds", {11}) == "expected.safetensors: tensor \"image_embeds\" has shape (1, 11), got (11)");
+  CHECK(expect("hidden.vision.9", {1, 4, 11}) == "expected.safetensors: tensors that this case gives are expected, got \"hidden.vision.9\"");
+  CHECK(expect("grad.nothing", {1}) == "expected.safetensors: tensors that this case gives are expected, got \"grad.nothing\"");
+  write_safetensors(other.folder / "expected.safetensors", {});
+  CHECK(other.complaint() == "expected.safetensors: at least one tensor is expected, got none");
+
+  // Only what is asked for needs its input.
+  other.folder.write("inputs.safetensors", whole_numbers("input_ids", "I32", {1, 6}, bytes_of<std::int32_t>({0, 1, 2, 3, 4, 9})));
+  CHECK(expect("text_embeds", {1, 11}) == "nothing");
+  CHECK(expect("loss", {1}) == "inputs.safetensors: a tensor \"pixel_values\" is expected, got none");
+  other.folder.write("inputs.safetensors", whole_numbers("input_ids", "I64", {1, 6}, bytes_of<std::int64_t>({0, 1, 2, 3, 4, std::int64_t{1} << 32})));
+  CHECK(expect("text_embeds", {1, 11}) == "inputs.safetensors: tensor \"input_ids\": whole numbers of 32 bits are expected, got 4294967296");
+  other.folder.write("inputs.safetensors", whole_numbers("input_ids", "F32", {1, 6}, std::string(24, '\0')));
+  CHECK(expect("text_embeds", {1, 11}) == "inputs.safetensors: tensor \"input_ids\": I64 or I32 is expected, got F32");
+  other.folder.write("inputs.safetensors", whole_numbers("ids", "I32", {1}, std::string(4, '\0')));
+  CHECK(expect("text_embeds", {1, 11}) == "inputs.safetensors: a tensor \"input_ids\" is expected, got none");
+}
+
+TEST_CASE("parity: settings that are none") {
+  const Copy loss("loss/B2");
+  loss.folder.write("loss.json", R"({"reduction": "sum"})");
+  CHECK(loss.complaint() == "loss.json: reduction is \"per_image\" or \"mean\", got \"sum\"");
+  loss.folder.write("loss.json", "[]");
+  CHECK(loss.complaint() == "loss.json: an object is expected, got []");
+
+  const Copy train("train");
+  train.folder.write("train.json", R"({"lr": "fast"})");
+  CHECK(train.complaint() == "train.json: lr is a number, got \"fast\"");
+  train.folder.write("train.json", R"({"lr": 0.1})");
+  CHECK(train.complaint() == "train.json: clip is a number, got none");
+}
+
+TEST_CASE("a tower's hidden states: the embedding, then what leaves each block") {
+  SiglipConfig config = preset("nano");
+  config.vocab_size = 20;
+  const Siglip model(config);
+  initialize(model, 1);
+  const Tensor images = Tensor::full({2, 3, config.image_size, config.image_size}, Real(0.5));
+  Tensors hidden;
+  const Tensor with = model.vision.pooled(images, &hidden);
+  CHECK(with.to_vector() == model.vision.pooled(images).to_vector());
+  CHECK(hidden.size() == model.vision.blocks.size() + 1);
+  CHECK(model.vision.blocks[0](hidden[0]).to_vector() == hidden[1].to_vector());
+  CHECK(model.vision.head(model.vision.post_layernorm(hidden.back())).to_vector() == with.to_vector());
+}

@@ -1,0 +1,120 @@
+// parity.cpp — siglip parity: our numbers against those that another implementation computed.
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include "io/json.h"
+#include "siglip/check.h"
+#include "siglip/error.h"
+#include "verbs.h"
+
+// The double library, linked into the same program, names its own functions.
+namespace siglip::f64 {
+std::vector<TensorMatch> run_reference_case(const std::string& folder);
+}  // namespace siglip::f64
+
+namespace siglip::tools {
+namespace {
+struct Settings {
+  std::vector<std::string> folders;
+  bool twofold = false, verbose = false, json = false;
+};
+
+struct CaseMatch {
+  std::string name;
+  std::vector<TensorMatch> tensors;
+};
+
+bool is_nearer(const TensorMatch& a, const TensorMatch& b) { return a.error / a.limit < b.error / b.limit; }
+
+std::string text_of(const Place& place, const std::string& tensor) {
+  std::ostringstream out;
+  out << tensor << '[';
+  for (std::size_t i = 0; i < place.index.size(); ++i) out << (i ? ", " : "") << place.index[i];
+  out.precision(9);
+  out << "] = " << place.got << ", expected " << place.expected;
+  return out.str();
+}
+
+std::vector<std::string> row_of(const std::string& name, const TensorMatch& m) {
+  return {
+      name, m.tensor, scientific(m.max_abs), scientific(m.max_rel), scientific(m.l2_rel), m.judged, scientific(m.limit), m.ok() ? "ok" : "FAILED"};
+}
+
+void print(const std::vector<CaseMatch>& cases, bool verbose) {
+  std::vector<std::vector<std::string>> rows{
+      {"case", verbose ? "tensor" : "nearest to its limit", "max abs", "max rel", "l2 rel", "judged by", "limit", ""}};
+  if (verbose) rows.front().insert(rows.front().end(), {"largest absolute error", "largest relative error"});
+  for (const CaseMatch& c : cases) {
+    if (!verbose) {
+      rows.push_back(row_of(c.name, *std::max_element(c.tensors.begin(), c.tensors.end(), is_nearer)));
+      continue;
+    }
+    for (const TensorMatch& m : c.tensors) {
+      rows.push_back(row_of(c.name, m));
+      rows.back().insert(rows.back().end(), {text_of(m.at_max_abs, ""), text_of(m.at_max_rel, "")});
+    }
+  }
+  print_table(std::cout, rows);
+}
+
+Json json_of(const std::string& name, const TensorMatch& m) {
+  return {{"name", name},
+          {"tensor", m.tensor},
+          {"max_abs", m.max_abs},
+          {"max_rel", m.max_rel},
+          {"l2_rel", m.l2_rel},
+          {"judged", m.judged},
+          {"limit", m.limit},
+          {"at", m.at_max_abs.index},
+          {"got", m.at_max_abs.got},
+          {"ok", m.ok()},
+          {"expected", m.at_max_abs.expected}};
+}
+
+void parity_verb(const Settings& s) {
+  std::vector<CaseMatch> cases;
+  for (const std::string& path : s.folders)
+    for (const std::string& folder : reference_cases(path))
+      cases.push_back({folder, s.twofold ? f64::run_reference_case(folder) : run_reference_case(folder)});
+
+  std::size_t failed = 0, tensors = 0;
+  double nearest = 0;
+  Json json = Json::array();
+  for (const CaseMatch& c : cases)
+    for (const TensorMatch& m : c.tensors) {
+      ++tensors;
+      json.push_back(json_of(c.name, m));
+      if (const double share = m.error / m.limit; !(share <= nearest)) nearest = share;
+      if (m.ok()) continue;
+      ++failed;
+      std::cerr << c.name << ": " << m.judged << ' ' << scientific(m.error) << " (at most " << scientific(m.limit)
+                << "); worst: " << text_of(m.at_max_abs, m.tensor) << '\n';
+    }
+  if (s.json)
+    std::cout << Json{{"cases", json}, {"failed", failed}}.dump(2) << '\n';
+  else
+    print(cases, s.verbose);
+  std::cout.flush();
+  std::cerr << tensors - failed << " of " << tensors << " tensors of " << cases.size() << " cases agree; the nearest to its limit uses "
+            << fixed(100 * nearest, 1) << " % of it\n";
+  require(failed == 0, "parity", "every tensor within its limit, got ", failed, " of ", tensors, " that are not");
+}
+}  // namespace
+
+void add_parity(CLI::App& program) {
+  CLI::App& verb =
+      add_verb(program, "parity",
+               "Compare with what another implementation computed: outputs, hidden states, loss, gradients, trained weights. A case is a\n"
+               "folder with model/, inputs.safetensors and expected.safetensors (data/goldens/README.md). A line a case shows the tensor\n"
+               "nearest to its limit; --verbose shows all.",
+               "siglip parity data/goldens", "cases [name, tensor, max_abs, max_rel, l2_rel, judged, limit, at, got, expected, ok], failed");
+  const auto s = std::make_shared<Settings>();
+  verb.add_option("DIR", s->folders, "cases, or folders of them")->required();
+  verb.add_flag("--double", s->twofold, "compute in double; numbers that were made in double are then held to 1e-10");
+  verb.add_flag("--verbose", s->verbose, "every tensor, and where its worst errors are");
+  json_flag(verb, s->json);
+  threads_flag(verb);
+  verb.callback([s] { parity_verb(*s); });
+}
+}  // namespace siglip::tools

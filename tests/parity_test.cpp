@@ -125,6 +125,7 @@ TEST_CASE("parity can fail: bias or scale misread, a loss of the other reduction
 }
 
 TEST_CASE("parity: a case that cannot be run says why") {
+  CHECK(reference_cases(goldens + "/loss/B2//") == std::vector<std::string>{goldens + "/loss/B2"});
   const TemporaryFolder empty;
   CHECK(complaint_of([&] { reference_cases(empty.path); }) ==
         empty.path + ": a folder with inputs.safetensors and expected.safetensors, or with such folders in it, is expected, got none");
@@ -140,6 +141,7 @@ TEST_CASE("parity: a case that cannot be run says why") {
   CHECK(expect("image_embeds", {11}) == "expected.safetensors: tensor \"image_embeds\" has shape (1, 11), got (11)");
   CHECK(expect("hidden.vision.9", {1, 4, 11}) == "expected.safetensors: tensors that this case gives are expected, got \"hidden.vision.9\"");
   CHECK(expect("grad.nothing", {1}) == "expected.safetensors: tensors that this case gives are expected, got \"grad.nothing\"");
+  CHECK(expect("loss", {}) == "nothing");  // a number is a number
   write_safetensors(other.folder / "expected.safetensors", {});
   CHECK(other.complaint() == "expected.safetensors: at least one tensor is expected, got none");
 

@@ -42,7 +42,7 @@ def make(name, folder, threads):
             elif parameter_name == "logit_bias":
                 p.fill_(reference.RELEASED_BIAS)
             elif p.dim() == 1:  # norms and biases
-                p.add_(0.1 * torch.randn_like(p))
+                p.add_(0.02 * torch.randn_like(p))
     model.save_pretrained(f"{folder}/model", max_shard_size="100GB")
     inputs = reference.make_inputs(configuration, 7, pairs, pairs)
     reference.save(inputs, f"{folder}/inputs.safetensors")

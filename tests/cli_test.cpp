@@ -6,7 +6,7 @@
 using namespace siglip;
 
 namespace {
-const std::vector<std::string> verbs{"data shapes", "train", "eval",      "classify", "embed",      "tokenize",   "preprocess",  "inspect",
+const std::vector<std::string> verbs{"data shapes", "train", "eval",      "classify", "embed",      "tokenize",   "preprocess",  "inspect", "doctor",
                                      "convert",     "ops",   "gradcheck", "parity",   "bench loss", "bench step", "bench tower", "report"};
 
 std::string example_of(const Shell& shell, const std::string& verb) {
@@ -140,6 +140,11 @@ TEST_CASE("cli: the keys of --json are a contract") {
   CHECK(contains(shell("siglip inspect run").out, ": a cosine of 0.1 more adds "));
   CHECK(contains(shell("siglip inspect run").out, ": two unrelated items (cosine 0) are matched with p = "));
 
+  const Json examined = shell.json("siglip doctor run --json --text 'a red circle' --image shapes/val/00000.png");
+  CHECK(examined["healthy"] == true);
+  check_keys(examined["findings"][0], {"level", "about", "mistakes", "seen", "cause", "advice"});
+  check_keys(shell.json("siglip doctor --known --json")[0], {"mistake", "what", "advice"});
+
   check_keys(shell.json("siglip ops --json")[0], {"op", "shapes", "cost", "saved_bytes"});
   const Json checked = shell.json("siglip gradcheck --op gelu --json --threads 2");
   check_keys(checked, {"cases", "failed", "worst_relative_error", "results"});
@@ -262,7 +267,8 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
   const Shell shell;
   const std::vector<std::pair<std::string, std::string>> answers{
       {"",
-       "a verb is expected, one of train, data, eval, classify, embed, tokenize, preprocess, inspect, convert, ops, gradcheck, parity, bench, "
+       "a verb is expected, one of train, data, eval, classify, embed, tokenize, preprocess, inspect, doctor, convert, ops, gradcheck, parity, "
+       "bench, "
        "report; --help says more"},
       {"trian", "unknown verb \"trian\"; the nearest is \"train\""},
       {"data shape", "data: unknown verb \"shape\"; the nearest is \"shapes\""},
@@ -296,6 +302,9 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"classify x y", "--labels: either --labels or --labels-file is expected, got neither"},
       {"classify x y --labels ' , '", "--labels: at least one label is expected, got \" , \""},
       {"classify x y --labels a --template b", "--template: {} is expected where the name goes, got \"b\""},
+      {"doctor", "FOLDER: a run folder or a checkpoint folder is expected, got nothing"},
+      {"doctor x --inputs y", "--inputs: go with --reference, got them alone"},
+      {"doctor x --pairs", "--pairs: goes with --reference, got it alone"},
       {"gradcheck --op sofmax", "--op: unknown op \"sofmax\"; the nearest is \"softmax\""},
       {"ops --threads 1", "unknown flag --threads; the nearest is --help"},
       {"gradcheck --threads 1025", "--threads: a whole number from 0 to 1024 is expected, got 1025"},

@@ -63,8 +63,8 @@ void run(CLI::App& program, int argc, char** argv) {
   program.set_version_flag("--version", version, "version, compiler, instruction set, threads, CUDA backend");
   program.formatter(std::make_shared<Formatter>());
   program.get_formatter()->column_width(34);
-  for (const auto add : {add_train, add_data, add_eval, add_classify, add_embed, add_tokenize, add_preprocess, add_inspect, add_convert, add_ops,
-                         add_gradcheck, add_parity, add_bench, add_report})
+  for (const auto add : {add_train, add_data, add_eval, add_classify, add_embed, add_tokenize, add_preprocess, add_inspect, add_doctor, add_convert,
+                         add_ops, add_gradcheck, add_parity, add_bench, add_report})
     add(program);
   check_words(program, {argv + 1, argv + argc});
   program.parse(argc, argv);

@@ -28,6 +28,7 @@ void add_tokenize(CLI::App& program);
 void add_convert(CLI::App& program);
 void add_preprocess(CLI::App& program);
 void add_inspect(CLI::App& program);
+void add_doctor(CLI::App& program);
 void add_ops(CLI::App& program);
 void add_gradcheck(CLI::App& program);  // compiled in double
 void add_parity(CLI::App& program);

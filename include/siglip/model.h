@@ -36,7 +36,7 @@ struct TextTower {
   Linear head;  // C → E
 
   explicit TextTower(const SiglipConfig& config);
-  /// ids (B, T), padded to exactly T → (B, E), before normalisation. `hidden` as above.
+  /// ids (B, T), padded to exactly T → (B, E), before normalisation. `states` as above.
   Tensor pooled(const Ids& ids, Tensors* states = nullptr) const;
   Tensor operator()(const Ids& ids) const { return l2_normalize(pooled(ids)); }
   void collect(Parameters& all) const;

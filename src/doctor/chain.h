@@ -1,0 +1,43 @@
+// chain.h — the computation that a reference is a record of: pixels, image tower; ids, text tower; logits; loss.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+#include "doctor/mistakes.h"
+#include "doctor/reference.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// One link. It is computed from what the reference holds of the links before it, so a mistake is seen where it is made.
+struct Part {
+  std::string about;
+  std::vector<std::string> names;                             // of its tensors that the reference holds, in order of computation
+  Named theirs;                                               // those
+  unsigned stages = 0;                                        // whose mistakes show here
+  Trial start;                                                // without a mistake
+  std::function<Named(const Trial&, unsigned touched)> ours;  // `touched`: the stages in which a mistake is planted
+};
+
+class Chain {
+ public:
+  /// `prepared`: what our folder makes of the same pictures and texts; its tensors are undefined where they are not to be compared.
+  Chain(const Siglip& model, const Inputs& inputs, const Inputs& prepared, const Reference& reference);
+  Chain(const Chain&) = delete;
+  Chain& operator=(const Chain&) = delete;
+  /// Throws Error if the inputs that a part needs are not known.
+  std::vector<Part> parts();
+  const Trial& healthy() const { return healthy_; }
+
+ private:
+  Part part(const std::string& about, const std::vector<std::string>& names, unsigned stages) const;
+  Part input_part(const char* name, unsigned stage, const Tensor& theirs) const;
+  Part tower_part(Tower tower, const std::vector<std::string>& names) const;
+  unsigned stages_of_logits(const std::string& name) const;
+  void need(bool there, Tower tower, const std::string& name) const;
+  Tensor logits(const Trial& trial, unsigned touched);
+  Tensor embeds(const Trial& trial, Tower tower, bool touched);
+
+  Trial healthy_, unprepared_;
+  const Reference& reference_;
+  Tensor images_, texts_;  // embeddings without a mistake, once they were needed
+};
+}  // namespace siglip::inline SIGLIP_FLAVOUR

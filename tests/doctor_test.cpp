@@ -1,0 +1,479 @@
+// The doctor: each mistake that was planted in another implementation (tools/reference/make_doctor_goldens.py) or in a folder is named.
+#include "siglip/doctor.h"
+#include <doctest/doctest.h>
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include "doctor/trial.h"
+#include "siglip/rng.h"
+#include "temporary_folder.h"
+using namespace siglip;
+
+namespace {
+namespace fs = std::filesystem;
+const std::string goldens = SIGLIP_GOLDENS "/doctor", golden_model = goldens + "/model";
+
+using Names = std::vector<std::string>;
+
+std::vector<Finding> mistakes_in(const std::vector<Finding>& findings) {
+  std::vector<Finding> mistakes;
+  std::copy_if(findings.begin(), findings.end(), std::back_inserter(mistakes), [](const Finding& f) { return f.level == Finding::mistake; });
+  return mistakes;
+}
+
+// The names of all that is found wrong; "a|b" where two cannot be told apart.
+Names diagnosis(const std::vector<Finding>& findings) {
+  Names names;
+  for (const Finding& f : mistakes_in(findings)) {
+    std::string alternatives;
+    for (const std::string& name : f.mistakes) alternatives += (alternatives.empty() ? "" : "|") + name;
+    names.push_back(alternatives);
+  }
+  return names;
+}
+
+std::vector<Finding> against(const std::string& reference, const std::string& folder = golden_model) {
+  return examine(folder, {.reference = reference, .inputs = goldens + "/inputs.safetensors"});
+}
+
+const Finding& about(const std::vector<Finding>& findings, const std::string& what) {
+  const auto found = std::find_if(findings.begin(), findings.end(), [&](const Finding& f) { return f.about == what; });
+  REQUIRE(found != findings.end());
+  return *found;
+}
+
+// A file with some tensors of another one.
+std::string part_of(const TemporaryFolder& folder, const std::string& reference, const Names& names) {
+  const SafetensorsFile file(goldens + "/" + reference + ".safetensors");
+  Parameters some;
+  for (const std::string& name : names) some.push_back({name, file.read(name)});
+  write_safetensors(folder / "part.safetensors", some);
+  return folder / "part.safetensors";
+}
+
+Siglip golden() {
+  Siglip model(read_config(golden_model));
+  load_parameters(golden_model, model.parameters());
+  return model;
+}
+
+// A copy of the golden folder whose weights `change` has passed.
+template <class Change>
+std::string changed_folder(const TemporaryFolder& folder, const Change& change) {
+  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  Parameters all = golden().parameters();
+  change(all);
+  write_safetensors(folder / "model.safetensors", all);
+  return folder.path;
+}
+template <class Change>
+std::vector<Finding> with_weights(const Change& change) {
+  const TemporaryFolder folder;
+  return examine(changed_folder(folder, change));
+}
+
+Tensor& named(Parameters& all, const std::string& name) {
+  return std::find_if(all.begin(), all.end(), [&](const Parameter& p) { return p.name == name; })->value;
+}
+
+// What the doctor says to a file of the folder that has another text.
+std::vector<Finding> with_file(const std::string& name, const std::string& text) {
+  const TemporaryFolder folder;
+  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  write_file(folder / name, text);
+  return examine(folder.path);
+}
+std::string replaced(const std::string& file, const std::string& from, const std::string& to) {
+  std::string text = read_file(golden_model + "/" + file);
+  const std::size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+}  // namespace
+
+TEST_CASE("doctor: without a mistake its forward pass is the model's, bit for bit") {
+  SiglipConfig c;
+  c.vision = {.width = 25, .layers = 3, .heads = 5, .mlp = 31};
+  c.text = {.width = 14, .layers = 2, .heads = 2, .mlp = 9};
+  c.image_size = 23, c.patch_size = 5, c.vocab_size = 50, c.context = 7, c.projection = 25;
+  const Siglip model(c);
+  initialize(model, 3);
+  Rng random(4);
+  Inputs inputs;
+  inputs.pixels = Tensor({2, 3, 23, 23});
+  for (Dim i = 0; i < inputs.pixels.size(); ++i) inputs.pixels.data()[i] = static_cast<Real>(random.uniform(-1, 1));
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < 21; ++i) ids.push_back(static_cast<std::int32_t>(random.below(50)));
+  inputs.ids = Ids({3, 7}, ids);
+  const Trial trial = healthy_trial(model, inputs);
+  const Trace vision = run_vision(trial), text = run_text(trial);
+  CHECK(vision.embeds.to_vector() == model.vision(inputs.pixels).to_vector());
+  CHECK(text.embeds.to_vector() == model.text(inputs.ids).to_vector());
+  CHECK(vision.hidden.size() == 4);
+  CHECK(text.hidden.size() == 3);
+}
+
+TEST_CASE("doctor: names the mistake that was planted in another implementation") {
+  Names cases;
+  double least_margin = INFINITY;
+  for (const auto& entry : fs::directory_iterator(goldens))
+    if (entry.path().extension() == ".safetensors" && entry.path().stem() != "inputs") cases.push_back(entry.path().stem());
+  CHECK(cases.size() >= 78);
+  const std::set<std::string> embeddings{"embeddings-exchanged", "one-tower-twice"};  // seen without planting anything
+  std::set<std::string> known;
+  for (const MistakeName& m : known_mistake_names()) known.insert(m.name);
+  for (const std::string& name : cases) {
+    const std::vector<Finding> findings = against(goldens + "/" + name + ".safetensors");
+    INFO(name);
+    if (name == "healthy") {
+      CHECK(diagnosis(findings).empty());
+      CHECK(about(findings, "reference, text tower")
+                .seen.starts_with("hidden.text.0, hidden.text.1, hidden.text.2, text_embeds are as here (relative error "));
+      for (const Finding& f : findings) CHECK(f.error < 1e-5);
+      continue;
+    }
+    CHECK(diagnosis(findings) == Names{name});
+    CHECK((known.contains(name) || embeddings.contains(name)));
+    if (embeddings.contains(name)) continue;
+    for (const Finding& f : mistakes_in(findings)) {
+      CHECK(f.error < 1e-5);
+      CHECK(f.margin > 10);
+      CHECK(!f.advice.empty());
+      least_margin = std::min(least_margin, f.margin);
+    }
+  }
+  MESSAGE(cases.size() << " cases, least margin " << least_margin);
+}
+
+TEST_CASE("doctor: says a diagnosis in one sentence") {
+  const std::vector<Finding> findings = mistakes_in(against(goldens + "/erf-gelu.safetensors"));
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].about == "reference, image tower and text tower");
+  const std::string sentence = findings[0].sentence();
+  CHECK(sentence.starts_with("hidden.vision.1 differs first: relative error "));
+  CHECK(sentence.find(": the activation is the exact (erf) GELU (made here too, the error is ") != std::string::npos);
+  CHECK(sentence.ends_with("; use the tanh form (PyTorch: gelu(x, approximate=\"tanh\"))"));
+}
+
+TEST_CASE("doctor: a reference may hold some tensors only, and what they cannot tell apart is said") {
+  const TemporaryFolder folder;
+  const auto by = [&](const std::string& name, const Names& tensors) { return diagnosis(against(part_of(folder, name, tensors))); };
+  CHECK(by("erf-gelu", {"logits_per_image"}) == Names{"erf-gelu"});
+  CHECK(by("causal-mask", {"logits_per_text"}) == Names{"causal-mask"});
+  CHECK(by("bias-dropped", {"logits_per_image"}) == Names{"bias-dropped"});
+  CHECK(by("bgr", {"loss"}) == Names{"bgr"});
+  CHECK(by("quick-gelu", {"text_embeds", "logits_per_text"}) == Names{"quick-gelu"});
+  CHECK(by("erf-gelu", {"image_embeds"}) == Names{"erf-gelu"});
+  CHECK(by("map-mlp-dropped", {"hidden.vision.1", "hidden.vision.2"}).empty());  // before the head all is well
+  // The pooled embedding does not know in which order the patches came, only which position each got.
+  CHECK(by("patch-order", {"image_embeds"}) == Names{"positions-transposed|patch-order"});
+  CHECK(by("patch-order", {"hidden.vision.0"}) == Names{"patch-order"});
+  CHECK(by("scale-without-exp", {"image_embeds", "text_embeds"}).empty());
+}
+
+TEST_CASE("doctor: two mistakes at once, and more than it knows") {
+  CHECK(diagnosis(against(goldens + "/several/bgr + erf-gelu.safetensors")) == Names{"bgr + erf-gelu", "erf-gelu"});
+  const std::string reference = goldens + "/several/three.safetensors", inputs = goldens + "/inputs.safetensors";
+  const std::vector<Finding> three = against(reference);
+  CHECK(diagnosis(three) == Names{"unknown", "unknown"});
+  CHECK(about(three, "reference, image tower").sentence().find("hidden.vision.1 differs first") == 0);
+  CHECK(about(three, "reference, image tower").cause.find("no known mistake explains it (the nearest is ") == 0);
+  CHECK(about(three, "reference, image tower").advice.ends_with(", or try two mistakes at once with --pairs"));
+  // Two of the three leave no more than rounding in half precision would; the third, the erf GELU, is smaller than that.
+  CHECK(diagnosis(examine(golden_model, {.reference = reference, .inputs = inputs, .pairs = true})) == Names{"post-norm + transposed-q_proj"});
+}
+
+TEST_CASE("doctor: half precision is no mistake") {
+  const TemporaryFolder folder;
+  const SafetensorsFile file(goldens + "/healthy.safetensors");
+  Parameters rounded;
+  for (const char* name : {"image_embeds", "text_embeds", "logits_per_text", "loss"}) {
+    const Tensor x = file.read(name);
+    for (Dim i = 0; i < x.size(); ++i) {
+      int exponent = 0;
+      const Real fraction = std::frexp(x.data()[i], &exponent);
+      x.data()[i] = std::ldexp(std::round(fraction * 256) / 256, exponent);  // 8 bits, as bfloat16
+    }
+    rounded.push_back({name, x});
+  }
+  write_safetensors(folder / "rounded.safetensors", rounded);
+  const std::vector<Finding> findings = against(folder / "rounded.safetensors");
+  CHECK(diagnosis(findings).empty());
+  for (const char* part : {"reference, image tower", "reference, text tower", "reference, scores"}) {
+    CHECK(about(findings, part).level == Finding::note);
+    CHECK(about(findings, part).cause.starts_with("half precision leaves as much, and no known mistake explains it (the nearest is "));
+  }
+}
+
+TEST_CASE("doctor: pictures prepared in another way, seen in the embeddings and in the pixels") {
+  const TemporaryFolder folder;
+  for (const std::string name : {"healthy", "center-crop", "letterbox-black", "letterbox-gray", "other-filter"}) {
+    INFO(name);
+    const std::string file = goldens + "/files/" + name + ".safetensors";
+    const Names expected = name == "healthy" ? Names{} : Names{name};
+    CHECK(diagnosis(examine(golden_model, {.images = {goldens + "/files/picture.png"}, .reference = file})) == expected);
+    // With the pixels known, the mistake is in them, and the tower that got them is right.
+    const std::vector<Finding> findings = examine(golden_model, {.images = {goldens + "/files/picture.png"}, .reference = file, .inputs = file});
+    CHECK(diagnosis(findings) == expected);
+    CHECK(about(findings, "reference, pixel_values").level == (name == "healthy" ? Finding::healthy : Finding::mistake));
+    CHECK(about(findings, "reference, image tower").level == Finding::healthy);
+  }
+}
+
+TEST_CASE("doctor: texts encoded in another way") {
+  const TemporaryFolder folder;
+  SiglipConfig c = read_config(golden_model);
+  const auto tokenizer = learn_words({"a red circle on a blue star", "two green cats"}, c.context);
+  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  tokenizer->save(folder.path);
+  const Names texts{"a red circle", "two cats"};
+  const auto ids_file = [&](const std::vector<std::int32_t>& ids, Dim columns) {
+    Parameters all{{"pixel_values", Tensor::full({1, 3, 24, 24}, 0)}};
+    std::string bytes;  // write_safetensors writes reals, so the ids are put together by hand
+    const std::string header =
+        R"({"input_ids":{"dtype":"I32","shape":[2,)" + std::to_string(columns) + "],\"data_offsets\":[0," + std::to_string(ids.size() * 4) + "]}}";
+    const std::uint64_t size = header.size();
+    bytes.append(reinterpret_cast<const char*>(&size), 8).append(header).append(reinterpret_cast<const char*>(ids.data()), ids.size() * 4);
+    return folder.write("ids.safetensors", bytes);
+  };
+  const Ids right = tokenizer->encode(texts);
+  const Siglip model = golden();
+  const auto found = [&](const std::vector<std::int32_t>& ids, Dim columns) {
+    const std::string inputs = ids_file(ids, columns);
+    Trial trial = healthy_trial(model, {});
+    trial.inputs.ids = Ids({2, columns}, ids);
+    write_safetensors(folder / "given.safetensors", {{"text_embeds", run_text(trial).embeds}});
+    return diagnosis(examine(folder.path, {.texts = texts, .reference = folder / "given.safetensors", .inputs = inputs}));
+  };
+  CHECK(found(right.to_vector(), c.context).empty());
+  std::vector<std::int32_t> other = right.to_vector();
+  for (std::size_t i = 4; i < 8; ++i) other[i] = 0;  // "a red circle </s>" and padding
+  for (std::size_t i = 11; i < 16; ++i) other[i] = 0;
+  CHECK(found(other, c.context) == Names{"wrong-pad-id"});
+  const std::vector<std::int32_t> ids = right.to_vector();
+  const std::vector<std::int32_t> shortened{ids[0], ids[1], ids[2], 1, ids[8], ids[9], 1, 1};
+  CHECK(found(shortened, 4) == Names{"pad-to-longest"});
+}
+
+TEST_CASE("doctor: a folder that is as it should be says so") {
+  const std::vector<Finding> findings = examine(golden_model);
+  CHECK(diagnosis(findings).empty());
+  for (const char* what : {"config", "tensors", "preprocessor", "scale", "bias", "image tower", "text tower"}) {
+    INFO(what);
+    CHECK(about(findings, what).level == Finding::healthy);
+  }
+  CHECK(about(findings, "tensors").seen == "all 88 tensors are there, each of the shape that config.json asks for");
+  CHECK(about(findings, "scale").seen == "t = exp(logit_scale) = 117.33");
+  CHECK(about(findings, "preprocessor").seen == "pictures are squashed to 24 x 24, bicubic, pixels in [-1, 1]");
+  CHECK(about(findings, "tokenizer").level == Finding::note);  // this folder has none
+}
+
+TEST_CASE("doctor: weights that do not fit are explained") {
+  const auto says = [](const std::vector<Finding>& findings, const std::string& name, const std::string& seen) {
+    CHECK(diagnosis(findings) == Names{name});
+    CHECK(about(findings, "tensors").seen == seen);
+  };
+  says(with_weights([](Parameters& all) {
+         for (Parameter& p : all)
+           if (p.name.ends_with("mlp.fc1.weight")) p.value = transposed(p.value);
+       }),
+       "transposed-weights",
+       "transposed are text_model.encoder.layers.*.mlp.fc1.weight, vision_model.encoder.layers.*.mlp.fc1.weight, vision_model.head.mlp.fc1.weight "
+       "(5 tensors): (24, 40) where (40, 24) is right");
+  const auto drop = [](const std::string& prefix) {
+    return [prefix](Parameters& all) { std::erase_if(all, [&](const Parameter& p) { return p.name.starts_with(prefix); }); };
+  };
+  says(with_weights(drop("vision_model.head.")), "no-head", "the MAP head (vision_model.head.*) is missing");
+  says(with_weights(drop("text_model.head.")), "no-text-head", "text_model.head is missing");
+  says(with_weights(drop("logit_bias")), "no-bias", "logit_bias is missing");
+  says(with_weights(drop("logit_scale")), "no-scale", "logit_scale is missing");
+  says(with_weights(drop("text_model.")), "half", "no tensor of text_model is there");
+  says(
+      with_weights(drop("text_model.encoder.layers.1.mlp")), "missing",
+      "missing are text_model.encoder.layers.*.mlp.fc1.bias, "
+      "text_model.encoder.layers.*.mlp.fc1.weight, text_model.encoder.layers.*.mlp.fc2.bias, text_model.encoder.layers.*.mlp.fc2.weight (4 tensors)");
+  says(with_weights([](Parameters& all) {
+         for (Parameter& p : all) p.name = "model." + p.name;
+       }),
+       "prefix", "all names begin with \"model.\"");
+  says(with_weights([](Parameters& all) {
+         all.push_back({"visual_projection.weight", Tensor::full({24, 24}, 1)});
+       }),
+       "clip-weights", "there are visual_projection.weight");
+  says(with_weights([](Parameters& all) { all.push_back({"decoder.weight", Tensor::full({2}, 1)}); }), "left-over", "nothing uses decoder.weight");
+  const auto becomes = [](const std::string& name, const Shape& shape) {
+    return [name, shape](Parameters& all) { named(all, name) = Tensor::full(shape, Real(0.5)); };
+  };
+  says(with_weights(becomes("vision_model.embeddings.position_embedding.weight", {16, 24})), "image-size", "16 positions for 9 patches");
+  says(with_weights(becomes("vision_model.embeddings.position_embedding.weight", {10, 24})), "class-token", "10 positions for 9 patches");
+  says(with_weights(becomes("vision_model.embeddings.position_embedding.weight", {11, 24})), "shapes",
+       "of another size are vision_model.embeddings.position_embedding.weight (11, 24) for (9, 24)");
+  says(with_weights(becomes("text_model.embeddings.position_embedding.weight", {77, 24})), "context",
+       "77 text positions for max_position_embeddings = 8");
+  says(with_weights(becomes("text_model.embeddings.token_embedding.weight", {41, 24})), "vocabulary", "41 token embeddings for vocab_size = 40");
+  says(with_weights(becomes("vision_model.embeddings.patch_embedding.weight", {8, 8, 3, 24})), "patch-flatten-order",
+       "the patch kernel is (8, 8, 3, 24)");
+  says(with_weights(becomes("vision_model.head.probe", {24})), "reshaped",
+       "of another shape, but as large, are vision_model.head.probe (24) for (1, 1, 24)");
+  const TemporaryFolder folder;
+  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  write_file(folder / "model.safetensors", "damaged!");
+  const std::vector<Finding> damaged = examine(folder.path, {.reference = goldens + "/healthy.safetensors"});
+  CHECK(diagnosis(damaged) == Names{"file"});
+  CHECK(about(damaged, "reference").seen == "the reference was not compared");
+}
+
+TEST_CASE("doctor: a fused projection in three, and the whole of CLIP") {
+  const std::vector<Finding> split = with_weights([](Parameters& all) {
+    std::erase_if(all, [](const Parameter& p) { return p.name.find("in_proj") != std::string::npos; });
+    for (const char* part : {"q_proj", "k_proj", "v_proj"})
+      all.push_back({"vision_model.head.attention." + std::string(part) + ".weight", Tensor::full({24, 24}, 1)});
+  });
+  CHECK(diagnosis(split) == Names{"missing", "map-in-proj-split"});
+  CHECK(diagnosis(with_file("config.json", R"({"model_type": "clip"})")) == Names{"clip-folder"});
+  CHECK(diagnosis(with_file("config.json", R"({"model_type": "siglip2"})")) == Names{"naflex"});
+}
+
+TEST_CASE("doctor: scale, bias and dead weights") {
+  const auto with = [](const std::string& name, Real value) { return with_weights([&](Parameters& all) { named(all, name).fill(value); }); };
+  const auto sentence = [&](const std::string& name, Real value) {
+    const std::vector<Finding> mistakes = mistakes_in(with(name, value));
+    REQUIRE(mistakes.size() == 1);
+    return mistakes[0].mistakes[0] + ": " + mistakes[0].sentence();
+  };
+  CHECK(sentence("logit_scale", Real(117.33)) ==
+        "scale-stored-as-exp: logit_scale is 117.33: this looks like t itself, where the file holds its logarithm; store ln t = 4.765");
+  CHECK(sentence("logit_scale", 10).starts_with("scale-stored-as-exp: logit_scale is 10: "));
+  CHECK(sentence("logit_scale", Real(-4.765)).ends_with("this looks like the logarithm of a temperature, which divides; store ln t = 4.765"));
+  CHECK(sentence("logit_scale", Real(0.0085)).ends_with("this looks like a temperature, which divides; store ln t = 4.7677"));
+  CHECK(sentence("logit_scale", 0).starts_with("scale-untrained: logit_scale is 0: "));
+  CHECK(sentence("logit_bias", Real(12.93)) == "bias-sign: logit_bias is 12.93: unrelated pairs would match: the sign is lost; store -12.93");
+  CHECK(sentence("logit_bias", 0).starts_with("bias-dropped: logit_bias is 0: CLIP has no bias, and transformers begins with 0; "));
+  CHECK(sentence("text_model.encoder.layers.1.self_attn.q_proj.weight", 0) ==
+        "dead-weights: all numbers of text_model.encoder.layers.1.self_attn.q_proj.weight are 0: it was never filled, or the converter missed it; "
+        "convert again");
+  CHECK(sentence("vision_model.head.probe", NAN).starts_with("not-finite: vision_model.head.probe holds nan at element 0: "));
+  CHECK(diagnosis(with_weights([](Parameters& all) {
+          for (const char* part : {"weight", "bias"}) named(all, std::string("vision_model.head.layernorm.") + part).fill(0);
+          for (const char* part : {"weight", "bias"}) named(all, std::string("vision_model.head.attention.out_proj.") + part).fill(1);
+        })) == Names{"dead-weights"});
+  CHECK(diagnosis(with("text_model.final_layer_norm.weight", 0)) == Names{"dead-tower"});
+  CHECK(diagnosis(with_weights([](Parameters& all) {
+          for (Parameter& p : all)
+            if (p.name.starts_with("text_model.encoder.")) p.value = named(all, "vision_model" + p.name.substr(10));
+        })) == Names{"one-tower-twice"});
+  const std::vector<Finding> huge = with("vision_model.embeddings.position_embedding.weight", Real(1e5));
+  CHECK(about(huge, "image tower").level == Finding::note);
+  CHECK(about(huge, "image tower").cause == "half precision ends at 65504");
+}
+
+TEST_CASE("doctor: what a folder got wrong is seen against the numbers of the right one") {
+  const auto folder_against = [](const auto& change) {
+    const TemporaryFolder folder;
+    return diagnosis(against(goldens + "/healthy.safetensors", changed_folder(folder, change)));
+  };
+  CHECK(folder_against([](Parameters& all) { named(all, "logit_scale").fill(Real(117.330765)); }) ==
+        Names{"scale-stored-as-exp", "scale-without-exp"});
+  CHECK(folder_against([](Parameters& all) {
+          for (const char* part : {"in_proj_weight", "in_proj_bias"}) {  // queries and keys exchanged
+            Tensor& x = named(all, std::string("vision_model.head.attention.") + part);
+            const Dim third = x.size() / 3;
+            std::swap_ranges(x.data(), x.data() + third, x.data() + third);
+          }
+        }) == Names{"map-qkv-order"});
+  CHECK(folder_against([](Parameters& all) {
+          for (Parameter& p : all)
+            if (p.name.ends_with("self_attn.v_proj.weight")) p.value = transposed(p.value);
+        }) == Names{"transposed-v_proj"});
+}
+
+TEST_CASE("doctor: config.json, preprocessor_config.json and tokenizer_config.json of other models") {
+  const auto config = [](const std::string& from, const std::string& to) {
+    return diagnosis(with_file("config.json", replaced("config.json", from, to)));
+  };
+  const auto preprocessor = [](const std::string& from, const std::string& to) {
+    return diagnosis(with_file("preprocessor_config.json", replaced("preprocessor_config.json", from, to)));
+  };
+  CHECK(config("\"gelu_pytorch_tanh\"", "\"gelu\"") == Names{"erf-gelu"});
+  CHECK(config("\"gelu_pytorch_tanh\"", "\"quick_gelu\"") == Names{"quick-gelu"});
+  CHECK(config("1e-06", "1e-05")[0] == "layer-norm-eps");
+  CHECK(config("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3") == Names{"missing"});
+  CHECK(config("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 0") == Names{"config"});
+  CHECK(preprocessor("\"do_resize\": true", "\"do_resize\": true, \"do_center_crop\": true") == Names{"center-crop"});
+  CHECK(preprocessor("0.5,\n    0.5,\n    0.5", "0.48145466, 0.4578275, 0.40821073") == Names{"clip-mean-std"});
+  CHECK(preprocessor("0.5,\n    0.5,\n    0.5", "0.485, 0.456, 0.406") == Names{"imagenet-mean-std"});
+  CHECK(preprocessor("0.00392156862745098", "1.0") == Names{"rescale-factor"});
+  CHECK(preprocessor("\"do_normalize\": true", "\"do_normalize\": false") == Names{"pixel-range"});
+  CHECK(preprocessor("\"height\": 24,\n    \"width\": 24", "\"height\": 32, \"width\": 32") == Names{"image-size"});
+
+  const TemporaryFolder folder;
+  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  learn_words({"a red circle"}, 8)->save(folder.path);
+  CHECK(diagnosis(examine(folder.path)).empty());
+  const std::string settings = read_file(folder / "tokenizer_config.json");
+  const auto tokenizer = [&](const std::string& from, const std::string& to) {
+    std::string text = settings;
+    write_file(folder / "tokenizer_config.json", text.replace(text.find(from), from.size(), to));
+    return diagnosis(examine(folder.path));
+  };
+  CHECK(tokenizer("\"padding_side\": \"right\"", "\"padding_side\": \"left\"") == Names{"padded-left"});
+  CHECK(tokenizer("\"model_max_length\": 8", "\"model_max_length\": 77") == Names{"context"});
+  CHECK(tokenizer("\"padding_side\"", "\"add_bos_token\": true, \"padding_side\"") == Names{"begin-token"});
+  CHECK(tokenizer("\"padding_side\"", "\"add_eos_token\": false, \"padding_side\"") == Names{"no-end-token"});
+}
+
+TEST_CASE("doctor: pictures and texts of the user") {
+  const TemporaryFolder folder;
+  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  learn_words({"a red circle"}, 8)->save(folder.path);
+  write_png(folder / "black.png", {2, 2, std::vector<std::uint8_t>(12, 0)});
+  const std::vector<Finding> findings =
+      examine(folder.path, {.images = {goldens + "/files/picture.png", folder / "black.png"}, .texts = {"a red circle", "a a a a a a a a", ""}});
+  CHECK(diagnosis(findings).empty());
+  CHECK(about(findings, "picture 1").seen == "97 x 53, values 28 to 250");
+  CHECK(about(findings, "picture 2").seen == "every pixel is 0");
+  CHECK(about(findings, "text 1").seen == "3 pieces of at most 7");
+  CHECK(about(findings, "text 2").sentence() ==
+        "it has 8 pieces: 7 fit before the end token, the rest is cut; say the important things first, or embed its parts");
+  CHECK(about(findings, "text 3").seen == "it has no pieces");
+  CHECK(about(findings, "scores").level == Finding::healthy);
+}
+
+TEST_CASE("doctor: references and inputs that cannot be used") {
+  const TemporaryFolder folder;
+  const auto of_reference = [&](const Parameters& tensors) {
+    write_safetensors(folder / "given.safetensors", tensors);
+    return complaint_of([&] { against(folder / "given.safetensors"); }, folder.path);
+  };
+  const auto filled = [](const Shape& shape) { return Tensor::full(shape, 1); };
+  CHECK(of_reference({{"image_embeds", filled({3, 25})}}) == "given.safetensors: image_embeds: rows of E = 24 are expected, got shape (3, 25)");
+  CHECK(of_reference({{"image_embeds", filled({2, 24})}}) == "given.safetensors: image_embeds: a row for each of 3 pictures is expected, got 2");
+  CHECK(of_reference({{"text_embeds", filled({24})}}) == "given.safetensors: text_embeds: shape (rows, E) is expected, got (24)");
+  CHECK(of_reference({{"logits_per_text", filled({3, 2})}}) ==
+        "given.safetensors: logits_per_text: a row for each of 3 pictures (columns) is expected, got 2");
+  CHECK(of_reference({{"loss", filled({2})}}) == "given.safetensors: loss: one number is expected, got shape (2)");
+  CHECK(of_reference({{"hidden.text.3", filled({3, 8, 24})}}) == "given.safetensors: hidden.text.3: states 0 to 2 are expected, got this one");
+  CHECK(of_reference({{"hidden.text.2", filled({3, 8, 23})}}) ==
+        "given.safetensors: hidden.text.2: shape (rows, T, C) with C = 24 is expected, got (3, 8, 23)");
+  CHECK(of_reference({{"image_embeds", Tensor::full({3, 24}, NAN)}}) ==
+        "given.safetensors: image_embeds: finite numbers are expected, got nan at element 0");
+  CHECK(of_reference({{"pooler_output", filled({3, 24})}}) ==
+        "given.safetensors: at least one of image_embeds, text_embeds, logits_per_text, logits_per_image, loss, hidden.vision.I, hidden.text.I is "
+        "expected, got none");
+  write_file(folder / "given.safetensors", "short");
+  CHECK(complaint_of([&] { against(folder / "given.safetensors"); }, folder.path) == "given.safetensors: at least 8 bytes are expected, got 5");
+
+  const auto of_inputs = [&](const Parameters& tensors) {
+    write_safetensors(folder / "inputs.safetensors", tensors);
+    const DoctorOptions options{.reference = goldens + "/healthy.safetensors", .inputs = folder / "inputs.safetensors"};
+    return complaint_of([&] { examine(golden_model, options); }, folder.path);
+  };
+  CHECK(of_inputs({{"pixel_values", filled({3, 3, 24, 25})}}) ==
+        "inputs.safetensors: pixel_values: shape (B, 3, 24, 24) is expected, got (3, 3, 24, 25)");
+  CHECK(of_inputs({{"input_ids", filled({3, 8})}}) == "inputs.safetensors: input_ids: I64 or I32 is expected, got F32");
+  CHECK(of_inputs({{"images", filled({3, 8})}}) == "inputs.safetensors: pixel_values or input_ids are expected, got neither");
+  CHECK(of_inputs({{"pixel_values", filled({3, 3, 24, 24})}})
+            .ends_with("input_ids are needed to compare text_embeds, got none: give --inputs or --text"));
+  CHECK(complaint_of([&] { examine(golden_model, {.inputs = "x"}); }) == "doctor: inputs go with a reference, got inputs alone");
+  CHECK(complaint_of([&] { examine(folder / "nowhere"); }, folder.path).starts_with("nowhere: a checkpoint folder with model.safetensors"));
+}

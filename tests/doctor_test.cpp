@@ -422,21 +422,73 @@ TEST_CASE("doctor: config.json, preprocessor_config.json and tokenizer_config.js
   CHECK(tokenizer("\"padding_side\"", "\"add_eos_token\": false, \"padding_side\"") == Names{"no-end-token"});
 }
 
+TEST_CASE("doctor: notes, and tokenizers of another model") {
+  const auto note = [](const std::vector<Finding>& findings, const std::string& what) {
+    CHECK(diagnosis(findings).empty());
+    const auto found = std::find_if(findings.begin(), findings.end(), [&](const Finding& f) { return f.about == what && f.level == Finding::note; });
+    return found == findings.end() ? "none" : found->sentence();
+  };
+  const auto preprocessor = [](const std::string& from, const std::string& to) {
+    return with_file("preprocessor_config.json", replaced("preprocessor_config.json", from, to));
+  };
+  CHECK(note(preprocessor("\"do_resize\": true", "\"do_resize\": false"), "preprocessor") ==
+        "do_resize is false: pictures must come in the model's size; write true");
+  CHECK(diagnosis(preprocessor("0.5,\n    0.5,\n    0.5", "0.1, 0.2, 0.3")) == Names{"mean-std"});
+  CHECK(diagnosis(preprocessor("\"SiglipImageProcessor\"", "\"ViltImageProcessor\"")) == Names{"preprocessor"});
+  CHECK(diagnosis(with_file("config.json", "[]")) == Names{"config"});
+
+  const TemporaryFolder folder;
+  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  fs::remove(folder / "preprocessor_config.json");
+  CHECK(note(examine(folder.path), "preprocessor").starts_with("there is no preprocessor_config.json: who uses this folder has to guess "));
+  learn_words({"a red circle"}, 9)->save(folder.path);
+  const DoctorOptions options{.images = {goldens + "/files/picture.png"}, .texts = {"a red circle"}};
+  CHECK(diagnosis(examine(folder.path, options)) == Names{"context", "context"});  // tokenizer_config.json says it, and texts show it
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += "word" + std::to_string(i) + " ";
+  learn_words({many}, 8)->save(folder.path);
+  CHECK(diagnosis(examine(folder.path, options)) == Names{"vocabulary"});
+
+  SiglipConfig c = read_config(golden_model);
+  c.image_size = 25;
+  const Siglip model(c);
+  initialize(model, 1);
+  write_config(folder.path, c);
+  write_safetensors(folder / "model.safetensors", model.parameters());
+  fs::remove(folder / "tokenizer.json");
+  CHECK(note(examine(folder.path), "config") ==
+        "the right and lower 1 pixels are in no patch: image_size 25 is no multiple of patch_size 8; this is right for the published models of 384 "
+        "pixels and patches of 14");
+}
+
 TEST_CASE("doctor: pictures and texts of the user") {
   const TemporaryFolder folder;
   fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   learn_words({"a red circle"}, 8)->save(folder.path);
   write_png(folder / "black.png", {2, 2, std::vector<std::uint8_t>(12, 0)});
-  const std::vector<Finding> findings =
-      examine(folder.path, {.images = {goldens + "/files/picture.png", folder / "black.png"}, .texts = {"a red circle", "a a a a a a a a", ""}});
+  std::vector<std::uint8_t> banner(48, 9);
+  banner[0] = 8;
+  write_png(folder / "banner.png", {8, 2, banner});
+  const std::vector<Finding> findings = examine(folder.path, {.images = {goldens + "/files/picture.png", folder / "black.png", folder / "banner.png"},
+                                                              .texts = {"a red circle", "a a a a a a a a", ""}});
   CHECK(diagnosis(findings).empty());
   CHECK(about(findings, "picture 1").seen == "97 x 53, values 28 to 250");
   CHECK(about(findings, "picture 2").seen == "every pixel is 0");
+  CHECK(about(findings, "picture 3").seen == "it is 8 x 2, squashed to a square");
   CHECK(about(findings, "text 1").seen == "3 pieces of at most 7");
   CHECK(about(findings, "text 2").sentence() ==
         "it has 8 pieces: 7 fit before the end token, the rest is cut; say the important things first, or embed its parts");
   CHECK(about(findings, "text 3").seen == "it has no pieces");
   CHECK(about(findings, "scores").level == Finding::healthy);
+  // Both towers end in one constant vector.
+  Parameters all = golden().parameters();
+  for (const char* name : {"vision_model.head.attention.out_proj", "vision_model.head.mlp.fc2", "text_model.head"}) {
+    named(all, name + std::string(".weight")).fill(0);
+    named(all, name + std::string(".weight")).data()[0] = Real(1e-9);  // not all alike
+    named(all, name + std::string(".bias")).fill(1);
+  }
+  write_safetensors(folder / "model.safetensors", all);
+  CHECK(diagnosis(examine(folder.path, {.images = {folder / "banner.png"}, .texts = {"a"}})) == Names{"dead-tower", "dead-tower", "saturated"});
 }
 
 TEST_CASE("doctor: references and inputs that cannot be used") {
@@ -457,6 +509,10 @@ TEST_CASE("doctor: references and inputs that cannot be used") {
         "given.safetensors: hidden.text.2: shape (rows, T, C) with C = 24 is expected, got (3, 8, 23)");
   CHECK(of_reference({{"image_embeds", Tensor::full({3, 24}, NAN)}}) ==
         "given.safetensors: image_embeds: finite numbers are expected, got nan at element 0");
+  CHECK(of_reference({{"loss", filled({0})}}) == "given.safetensors: loss: at least one number is expected, got shape (0)");
+  CHECK(of_reference({{"hidden.vision.0", filled({2, 9, 24})}}) ==
+        "given.safetensors: hidden.vision.0: a row for each of 3 pictures is expected, got 2");
+  CHECK(of_reference({{"logits_per_image", filled({9})}}) == "given.safetensors: logits_per_image: shape (pictures, texts) is expected, got (9)");
   CHECK(of_reference({{"pooler_output", filled({3, 24})}}) ==
         "given.safetensors: at least one of image_embeds, text_embeds, logits_per_text, logits_per_image, loss, hidden.vision.I, hidden.text.I is "
         "expected, got none");
@@ -474,6 +530,12 @@ TEST_CASE("doctor: references and inputs that cannot be used") {
   CHECK(of_inputs({{"images", filled({3, 8})}}) == "inputs.safetensors: pixel_values or input_ids are expected, got neither");
   CHECK(of_inputs({{"pixel_values", filled({3, 3, 24, 24})}})
             .ends_with("input_ids are needed to compare text_embeds, got none: give --inputs or --text"));
+  write_safetensors(folder / "given.safetensors", {{"loss", filled({1})}});
+  const DoctorOptions two_and_one{.images = {goldens + "/files/picture.png", goldens + "/files/picture.png"},
+                                  .reference = folder / "given.safetensors"};
+  CHECK(complaint_of([&] { examine(golden_model, two_and_one); }, folder.path) ==
+        "given.safetensors: input_ids are needed to compare loss, got none: give --inputs or --text");
+  CHECK(complaint_of([&] { loss_of({}, filled({2, 3})); }) == "doctor: a loss needs as many images as texts, got logits (2, 3)");
   CHECK(complaint_of([&] { examine(golden_model, {.inputs = "x"}); }) == "doctor: inputs go with a reference, got inputs alone");
   CHECK(complaint_of([&] { examine(folder / "nowhere"); }, folder.path).starts_with("nowhere: a checkpoint folder with model.safetensors"));
 }

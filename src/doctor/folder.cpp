@@ -208,6 +208,7 @@ std::vector<Finding> examine_tokenizer(Folder& folder) {
   }
   const std::vector<Finding> seen = examine_encoding(*folder.tokenizer, config);
   if (findings.empty() || seen[0].level == Finding::mistake) append(findings, seen);
+  if (folder.tokenizer->context() != config.context || folder.tokenizer->vocab_size() > config.vocab_size) folder.tokenizer.reset();
   return findings;
 }
 }  // namespace

@@ -65,7 +65,8 @@ test-full: build reference-python ## published sizes with random weights, beside
 	@$(REFERENCE_PYTHON) tools/reference/full_size.py --siglip $(BUILD)/siglip
 
 bench: build ## speed and memory of the loss, of a training step and of the towers, as JSON
-	@$(BUILD)/siglip bench loss --json
+	@$(BUILD)/siglip bench loss --batch 8192,16384 --json
+	@$(BUILD)/siglip bench loss --batch 32768 --dim 64 --json
 	@$(BUILD)/siglip bench step --json
 	@$(BUILD)/siglip bench tower --json
 

@@ -3,15 +3,16 @@
 set -eu
 CXX=${CXX:-clang++}
 needed="" optional=""
+root=${SIGLIP_DEPS_ROOT:-}  # where to look; the tests look elsewhere
 
 has_command() { command -v "$1" > /dev/null 2>&1; }
 has_file() {  # one of the paths exists
-  for path in "$@"; do [ -e "$path" ] && return 0; done
+  for path in "$@"; do [ -e "$root$path" ] && return 0; done
   return 1
 }
 has_header() {
-  for root in /usr/include /usr/local/include /opt/homebrew/include $(echo "${CPATH:-}" | tr ':' ' '); do
-    [ -e "$root/$1" ] || [ -e "$root/${2:-$1}" ] && return 0
+  for folder in /usr/include /usr/local/include /opt/homebrew/include $(echo "${CPATH:-}" | tr ':' ' '); do
+    [ -e "$root$folder/$1" ] || [ -e "$root$folder/${2:-$1}" ] && return 0
   done
   return 1
 }
@@ -39,20 +40,28 @@ has_file /usr/share/unicode/emoji/emoji-test.txt || optional="$optional unicode-
 
 [ -n "$needed$optional" ] || exit 0
 
-if ! has_command apt-get; then
+as_root=""
+[ "$(id -u)" = 0 ] || as_root=sudo
+if ! has_command apt-get || { [ -n "$as_root" ] && ! has_command "$as_root"; }; then
   [ -z "$optional" ] || echo "For the emoji data set, please install what Debian calls:$optional" >&2
   [ -n "$needed" ] || exit 0
   echo "Please install what Debian calls:$needed" >&2
   exit 1
 fi
 
-as_root=""
-if [ "$(id -u)" != 0 ]; then
-  has_command sudo || { echo "Please install, as root:$needed$optional" >&2; exit 1; }
-  as_root="sudo"
-fi
-echo "Installing:$needed$optional"
 export DEBIAN_FRONTEND=noninteractive
-install="$as_root apt-get install --yes --no-install-recommends $needed $optional"
 # The list of packages may be old or empty: then it is brought up to date, once.
-$install < /dev/null > /dev/null 2>&1 || { $as_root apt-get update --quiet < /dev/null && $install < /dev/null; }
+install_packages() {
+  $as_root apt-get install --yes --no-install-recommends "$@" < /dev/null > /dev/null 2>&1 && return
+  $as_root apt-get update --quiet < /dev/null && $as_root apt-get install --yes --no-install-recommends "$@" < /dev/null
+}
+
+if [ -n "$needed" ]; then
+  echo "Installing:$needed"
+  install_packages $needed || { echo "Installing failed; please install what Debian calls:$needed" >&2; exit 1; }
+fi
+if [ -n "$optional" ]; then
+  echo "Installing, for the emoji data set:$optional"
+  [ -z "$as_root" ] || as_root="sudo -n"  # nobody is asked for a password for what is optional
+  install_packages $optional || echo "Installing failed; everything but the emoji data set works without:$optional" >&2
+fi

@@ -1,0 +1,102 @@
+// What surrounds the program: installing packages, make's targets, and the checks of .ci/run. The commands they call are stood in for.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <iterator>
+#include "temporary_folder.h"
+
+namespace {
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int exit_code;
+  std::string out;  // with what went to standard error
+};
+
+struct Scripts {
+  TemporaryFolder folder;
+  // A command that does what these lines of shell say, in place of the system's.
+  void command(const std::string& name, const std::string& lines) const {
+    chmod(folder.write("bin/" + name, "#!/bin/sh\n" + lines + "\n").c_str(), 0755);
+  }
+  std::string contents(const std::string& name) const {
+    std::ifstream in(folder / name);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  Outcome operator()(const std::string& line) const {
+    const int status = std::system(("cd " + folder.path + " && { " + line + "\n} >.out 2>&1 </dev/null").c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, contents(".out")};
+  }
+  // tools/deps.sh on a machine that has nothing but these commands.
+  Outcome deps() const {
+    command("tr", "exec /usr/bin/tr \"$@\"");
+    return (*this)("PATH=$PWD/bin SIGLIP_DEPS_ROOT=/nowhere /bin/sh " SIGLIP_SOURCE_FOLDER "/tools/deps.sh");
+  }
+};
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+const char* log_call = "echo \"$0 $*\" | /bin/sed 's|.*bin/||' >> calls\n";
+}  // namespace
+
+TEST_CASE("deps: what is optional is a second installation, which only warns") {
+  const Scripts scripts;
+  scripts.command("id", "echo 0");
+  scripts.command("apt-get", std::string(log_call) + "case \"$*\" in *libfreetype-dev*) exit 100 ;; esac");
+  const Outcome run = scripts.deps();
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.out, "Installing failed; everything but the emoji data set works without: libfreetype-dev"));
+  const std::string calls = scripts.contents("calls"), first = calls.substr(0, calls.find('\n'));
+  CHECK(contains(first, "libeigen3-dev"));
+  CHECK(!contains(first, "libfreetype-dev"));
+
+  scripts.command("apt-get", "exit 100");
+  const Outcome without_network = scripts.deps();
+  CHECK(without_network.exit_code == 1);
+  CHECK(contains(without_network.out, "Installing failed; please install what Debian calls: cmake clang libomp-dev"));
+}
+
+TEST_CASE("deps: who is not root is not surprised") {
+  const Scripts scripts;
+  scripts.command("id", "echo 1000");
+  scripts.command("apt-get", log_call);
+  const Outcome alone = scripts.deps();
+  CHECK(alone.exit_code == 1);
+  CHECK(contains(alone.out, "For the emoji data set, please install what Debian calls: libfreetype-dev"));
+  CHECK(contains(alone.out, "Please install what Debian calls: cmake clang libomp-dev"));
+  CHECK(scripts.contents("calls") == "");
+
+  scripts.command("sudo", log_call);
+  CHECK(scripts.deps().exit_code == 0);
+  const std::string calls = scripts.contents("calls");
+  CHECK(contains(calls, "sudo apt-get install --yes --no-install-recommends cmake"));
+  CHECK(contains(calls, "sudo -n apt-get install --yes --no-install-recommends libfreetype-dev"));
+}
+
+TEST_CASE("ci: a failing lint is counted, and the closing line comes all the same") {
+  const Scripts scripts;
+  fs::create_directory(scripts.folder / ".ci");
+  fs::copy_file(SIGLIP_SOURCE_FOLDER "/.ci/run", scripts.folder / ".ci/run");
+  scripts.command("cmake", ":");
+  scripts.command("ctest", "echo '67% tests passed, 1 tests failed out of 3'; exit 8");
+  scripts.command("make", "case $1 in lint) exit 1 ;; test) echo '100% tests passed, 0 tests failed out of 3' ;; esac");
+  const Outcome run = scripts("PATH=$PWD/bin:$PATH bash .ci/run");
+  CHECK(run.exit_code == 1);
+  CHECK(run.out.ends_with("\n6 passed, 2 failed\n"));
+
+  scripts.command("ctest", "echo '100% tests passed, 0 tests failed out of 1'");
+  scripts.command("make", "case $1 in test) echo '100% tests passed, 0 tests failed out of 3' ;; esac");
+  const Outcome good = scripts("PATH=$PWD/bin:$PATH bash .ci/run");
+  CHECK(good.exit_code == 0);
+  CHECK(good.out.ends_with("\n6 passed, 0 failed\n"));
+
+  scripts.command("cmake", "exit 1");
+  CHECK(scripts("PATH=$PWD/bin:$PATH bash .ci/run").out.ends_with("\nfailed: sanitized came to no tests\n5 passed, 1 failed\n"));
+}
+
+TEST_CASE("make: bench measures what the README says of speed") {
+  const Scripts scripts;
+  const Outcome run = scripts("make --no-print-directory -n -C " SIGLIP_SOURCE_FOLDER " bench");
+  CHECK(contains(run.out, "siglip bench loss --batch 8192,16384 --json"));
+  CHECK(contains(run.out, "siglip bench loss --batch 32768 --dim 64 --json"));
+  CHECK(contains(run.out, "siglip bench step --json"));
+}

@@ -14,6 +14,12 @@ static void* noticed(void* memory) {
 }
 static void* stb_malloc(std::size_t bytes) { return bytes > stb_most ? nullptr : noticed(std::calloc(bytes, 1)); }
 static void* stb_realloc(void* old, std::size_t bytes) { return bytes > stb_most ? nullptr : noticed(std::realloc(old, bytes)); }
+// The writer does not look at what it gets when an array of its own grows.
+static void* stb_grow(void* old, std::size_t bytes) {
+  void* grown = std::realloc(old, bytes);
+  if (!grown) throw std::bad_alloc();
+  return grown;
+}
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wall"
@@ -35,6 +41,9 @@ static void* stb_realloc(void* old, std::size_t bytes) { return bytes > stb_most
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb_image.h>
+#define STBIW_MALLOC(bytes) std::malloc(bytes)
+#define STBIW_REALLOC(old, bytes) stb_grow(old, bytes)
+#define STBIW_FREE(memory) std::free(memory)
 #define STBI_WRITE_NO_STDIO
 #define STB_IMAGE_WRITE_STATIC
 #define STB_IMAGE_WRITE_IMPLEMENTATION

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <map>
 #include <sstream>
+#include "core/limits.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/config.h"
@@ -155,7 +156,8 @@ void PixelFlags::apply(Pretrained& model) const {
 CLI::Option* threads_flag(CLI::App& verb) {
   const auto take = [](const std::string& text) {
     const std::int64_t count = parse_whole("--threads", text);
-    if (count < 0 || count > 1024) throw WrongUse("--threads: a whole number from 0 to 1024 is expected, got " + text);
+    if (count < 0 || count > most_threads)
+      throw WrongUse("--threads: a whole number from 0 to " + std::to_string(most_threads) + " is expected, got " + text);
     if (count) set_threads(static_cast<int>(count));
   };
   return verb.add_option_function<std::string>("--threads", take, "0: all processors; results do not depend on it")->type_name("N")->default_str("0");

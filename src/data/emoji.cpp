@@ -8,6 +8,7 @@
 #include <hb-ft.h>
 #include <hb.h>
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -15,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <sstream>
+#include "core/limits.h"
 #include "core/parallel.h"
 #include "io/json.h"
 #include "data/new_folder.h"
@@ -177,19 +179,20 @@ class Font {
 std::vector<std::string> draw_all(const std::vector<Emoji>& list, const EmojiOptions& options) {
   constexpr Dim block = 128;
   const Dim count = static_cast<Dim>(list.size());
-  std::vector<std::string> files(list.size()), problems(static_cast<std::size_t>(blocks(count, block)));
+  std::vector<std::string> files(list.size());
+  std::vector<std::exception_ptr> failures(static_cast<std::size_t>(blocks(count, block)));
   parallel_blocks(count, block, [&](Dim begin, Dim end) {
     try {
       Font font(options.font);
       for (Dim i = begin; i < end; ++i)
         if (const auto drawn = font.draw(list[static_cast<std::size_t>(i)].code_points))
           files[static_cast<std::size_t>(i)] = encode_png(resize(*drawn, options.size, options.size, Filter::bicubic));
-    } catch (const std::exception& e) {
-      problems[static_cast<std::size_t>(begin / block)] = e.what();
+    } catch (...) {
+      failures[static_cast<std::size_t>(begin / block)] = std::current_exception();
     }
   });
-  for (const std::string& problem : problems)
-    if (!problem.empty()) throw Error(problem);
+  for (const std::exception_ptr& failure : failures)
+    if (failure) std::rethrow_exception(failure);
   return files;
 }
 
@@ -204,7 +207,8 @@ std::string file_name(const Emoji& emoji) {
 bool has_emoji() { return true; }
 
 void make_emoji(const std::string& dir, const EmojiOptions& options) {
-  require(options.size >= 8 && options.size <= 1024, "make_emoji", "size is 8 to 1024 pixels, got ", options.size);
+  require(options.size >= least_emoji_size && options.size <= most_made_size, "make_emoji", "size is ", least_emoji_size, " to ", most_made_size,
+          " pixels, got ", options.size);
   require_new_folder(dir);
   std::vector<Emoji> list = read_list(options.list);
   std::vector<std::string> files = draw_all(list, options);

@@ -1,5 +1,7 @@
 // new_folder.h — where a data set is to be made, checked before any work is done, and its files.
 #pragma once
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -21,9 +23,10 @@ inline void require_new_folder(std::string dir) {
 
 /// A file of a data set that a FolderWriter flushes later, with all others.
 inline void write_plainly(const std::string& path, const std::string& bytes) {
+  errno = 0;
   std::ofstream file(path, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.close();
-  require(!file.fail(), path, "a file that can be written is expected, got an error");
+  if (file.fail()) fail(path, "a file that can be written is expected, got: ", errno ? std::strerror(errno) : "an unknown error");
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

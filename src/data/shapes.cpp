@@ -4,10 +4,12 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <numbers>
 #include <set>
+#include "core/limits.h"
 #include "core/parallel.h"
 #include "data/new_folder.h"
 #include "io/json.h"
@@ -221,18 +223,18 @@ std::string picture_name(Dim i) {
 
 void write_split(const std::string& folder, const std::vector<Scene>& scenes, const ShapesOptions& options, std::uint64_t stream) {
   fs::create_directory(folder);
-  std::vector<std::string> problems(scenes.size());
+  std::vector<std::exception_ptr> failures(scenes.size());
   parallel_for(static_cast<Dim>(scenes.size()), [&](Dim i) {
     const auto at = static_cast<std::size_t>(i);
     try {
       const Rng rng(options.seed, (stream << 40) + static_cast<std::uint64_t>(i));
       write_plainly(folder + "/" + picture_name(i), encode_png(draw(scenes[at], options.size, rng)));
-    } catch (const std::exception& error) {
-      problems[at] = error.what();
+    } catch (...) {
+      failures[at] = std::current_exception();
     }
   });
-  for (const std::string& problem : problems)
-    if (!problem.empty()) throw Error(problem);
+  for (const std::exception_ptr& failure : failures)
+    if (failure) std::rethrow_exception(failure);
 
   std::string metadata;
   for (std::size_t i = 0; i < scenes.size(); ++i) {
@@ -245,8 +247,9 @@ void write_split(const std::string& folder, const std::vector<Scene>& scenes, co
 }  // namespace
 
 void make_shapes(const std::string& dir, const ShapesOptions& options) {
-  require(options.size >= 16 && options.size <= 1024, "shapes", "a size of 16 to 1024 pixels is expected, got ", options.size);
-  require(options.scenes >= 1 && options.scenes <= 1000000, "shapes", "1 to 1000000 scenes are expected, got ", options.scenes);
+  require(options.size >= least_shapes_size && options.size <= most_made_size, "shapes", "a size of ", least_shapes_size, " to ", most_made_size,
+          " pixels is expected, got ", options.size);
+  require(options.scenes >= 1 && options.scenes <= most_scenes, "shapes", "1 to ", most_scenes, " scenes are expected, got ", options.scenes);
   require_new_folder(dir);
   FolderWriter folder(dir);
   write_split(folder.path() + "/train", train_scenes(options.scenes, options.seed), options, 1);

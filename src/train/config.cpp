@@ -1,6 +1,7 @@
 // config.cpp — the settings of a run: one list of names serves JSON, --set and the command line.
 #include <charconv>
 #include <cmath>
+#include "core/limits.h"
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/loss.h"
@@ -97,7 +98,7 @@ void validate(const TrainConfig& c) {
   within("--scale", c.scale, 0, 0.9);
   within("--flip", c.flip, 0, 1);
   within("--val-fraction", c.val_fraction, 0, 0.9);
-  within("--threads", double(c.threads), 0, 4096);
+  within("--threads", double(c.threads), 0, double(most_threads));
   within("--seed", double(c.seed), 0, 1e15);
   within("--eval-every", double(c.eval_every), 0, 1e9);
   within("--save-every", double(c.save_every), 0, 1e9);

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
 #include "verbs.h"
@@ -15,6 +16,7 @@ struct Settings {
   std::string run, texts, out;
   std::vector<std::string> images;
   PixelFlags pixels;
+  bool json = false;
 };
 
 // X.txt says what each row of X.npy is.
@@ -60,6 +62,9 @@ void embed_verb(const Settings& s) {
   write_npy(s.out, rows);
   write_file(list, items);
   std::cerr << s.out << ": " << rows.rows() << " rows of " << rows.columns() << ", named in " << list << '\n';
+  if (!s.json) return;
+  const Json json{{"out", s.out}, {"list", list}, {"rows", rows.rows()}, {"dim", rows.columns()}, {"images", images}, {"texts", texts.size()}};
+  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 }  // namespace
 
@@ -68,13 +73,15 @@ void add_embed(CLI::App& program) {
       add_verb(program, "embed",
                "Embed pictures and texts as unit rows of a NumPy file. Pictures come first, sorted by path, then texts in the order of their\n"
                "file. X.txt beside X.npy says what each row is.",
-               "siglip embed run --images shapes/val --texts shapes/val/metadata.jsonl --out val.npy");
+               "siglip embed run --images shapes/val --texts shapes/val/metadata.jsonl --out val.npy",
+               "out, list (the files written), rows, dim, images, texts (rows of each)");
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
   verb.add_option("--images", s->images, "pictures, or folders of them")->type_name("PATH");
   text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)");
   text_flag(verb, "--out", s->out, "the .npy file to write")->required();
   model_pixel_flags(verb, s->pixels);
+  json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { embed_verb(*s); });
 }

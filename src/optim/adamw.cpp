@@ -8,7 +8,9 @@
 //
 // numerics  elementwise, so the bits do not depend on the threads; the norm sums blocks in double, added in order
 // source    Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019, algorithm 2
+#include <algorithm>
 #include <cmath>
+#include <vector>
 #include "core/parallel.h"
 #include "kernels.h"
 #include "siglip/error.h"

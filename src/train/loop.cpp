@@ -8,6 +8,7 @@
 #include <numeric>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "core/memory.h"
 #include "io/checksum.h"
 #include "io/json.h"
 #include "siglip/error.h"

@@ -1,7 +1,6 @@
 #include "train/run_folder.h"
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <cerrno>
 #include <charconv>
@@ -231,11 +230,5 @@ std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim ste
   json["seconds"] = seconds;
   json["peak_memory_bytes"] = memory;
   return json.dump(2) + "\n";
-}
-
-std::int64_t peak_memory() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return std::int64_t{usage.ru_maxrss} * 1024;
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

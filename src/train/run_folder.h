@@ -51,6 +51,4 @@ RunHistory read_history(const std::string& run);
 
 /// The contract of eval --json and summary.json.
 std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t peak_memory);
-/// Most memory this process has held, in bytes.
-std::int64_t peak_memory();
 }  // namespace siglip::inline SIGLIP_FLAVOUR

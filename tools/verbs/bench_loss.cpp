@@ -1,14 +1,16 @@
 // bench_loss.cpp — siglip bench loss: the sigmoid loss beside this build's own matrix product.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <fstream>
 #include <iostream>
 #include <memory>
+#include <vector>
+#include "core/memory.h"
+#include "io/json.h"
 #include "siglip/loss.h"
 #include "siglip/ops.h"
 #include "siglip/rng.h"
 #include "siglip/tape.h"
-#include "train/run_folder.h"
 #include "verbs.h"
 #include "verbs/bench_inputs.h"
 
@@ -42,33 +44,24 @@ struct Measured {
   std::int64_t resident_bytes = 0;  // the same, as the system sees it: with the product's packing buffers, code and stacks
 };
 
-// Peak resident bytes of this process since the last call of reset_resident_peak(). Linux counts them; elsewhere 0.
-std::int64_t resident_peak() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmHWM:")) return std::stoll(line.substr(6)) * 1024;
-  return 0;
-}
-std::int64_t reset_resident_peak() {
-  trim_pool();
-  std::ofstream("/proc/self/clear_refs") << 5;
-  return resident_peak();
-}
-
 // New tensors each time, as in training: then the loss makes the gradients' memory itself.
 Measured measure_loss(Dim B, Dim E, bool resident) {
   const Tensor u = l2_normalize(random_rows(B, E, 0)), v = l2_normalize(random_rows(B, E, 1));
   const Tensor log_t = Tensor::full({1}, static_cast<Real>(std::log(10.0))), b = Tensor::full({1}, -10);
   for (const Tensor& x : {u, v, log_t, b}) x.require_grad();
   for (const Tensor& x : {u, v}) x.data();
-  const std::int64_t gradients = 2 * u.size() * static_cast<std::int64_t>(sizeof(Real)), before = resident ? reset_resident_peak() : 0;
+  if (resident) {
+    trim_pool();
+    reset_peak_memory();
+  }
+  const std::int64_t gradients = 2 * u.size() * static_cast<std::int64_t>(sizeof(Real)), before = peak_memory();
   reset_pool_peak();
   const double seconds = seconds_of([&] {
     Tape tape;
     tape.backward(sigmoid_loss(u, v, log_t, b));
   });
   return {seconds, pool_stats().peak - pool_stats().in_use,  // what is in use now is inputs and gradients
-          resident ? std::max<std::int64_t>(0, resident_peak() - before - gradients) : 0};
+          resident ? std::max<std::int64_t>(0, peak_memory() - before - gradients) : 0};
 }
 
 Json bench(Dim B, Dim E, Dim repeat) {

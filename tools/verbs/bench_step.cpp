@@ -2,13 +2,13 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
+#include "core/memory.h"
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/loss.h"
 #include "siglip/model.h"
 #include "siglip/optim.h"
 #include "siglip/tape.h"
-#include "train/run_folder.h"
 #include "verbs.h"
 #include "verbs/bench_inputs.h"
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include "core/memory.h"
 #include "evaluations.h"
 #include "siglip/error.h"
 #include "train/fields.h"
@@ -24,10 +25,14 @@ void print_evaluations(std::ostream& out, const std::vector<Evaluation>& evaluat
 }
 
 TrainConfig settings_of_run(const std::string& path) {
+  namespace fs = std::filesystem;
   TrainConfig config;
   std::error_code none;
-  const std::string file = path + "/train.json";
-  if (std::filesystem::exists(file, none)) read_json(config, read_file(file), file);
+  fs::path folder = fs::absolute(path, none).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();  // RUN/best/
+  if (folder.filename() == "best" || folder.filename() == "last") folder = folder.parent_path();
+  const std::string file = (folder / "train.json").string();
+  if (fs::exists(file, none)) read_json(config, read_file(file), file);
   return config;
 }
 

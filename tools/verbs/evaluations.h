@@ -6,7 +6,7 @@
 
 namespace siglip::tools {
 void print_evaluations(std::ostream& out, const std::vector<Evaluation>& evaluations);
-/// How a run read its data; the defaults if `path` is no run folder.
+/// The settings of a run, for its folder or that of its checkpoint `best` or `last`; the defaults if `path` is neither.
 TrainConfig settings_of_run(const std::string& path);
 DataOptions data_options(const TrainConfig& config);
 }  // namespace siglip::tools

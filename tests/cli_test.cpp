@@ -210,6 +210,38 @@ TEST_CASE("cli: a model that is cut short while it is used is one line") {
   CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
 }
 
+TEST_CASE("cli: --json of what writes files names them") {
+  const Shell& shell = trained();
+  const Json made = shell.json("siglip data shapes --out few --scenes 8 --size 16 --json");
+  CHECK(made["out"] == "few");
+  REQUIRE(made["splits"].size() == 3);
+  CHECK(made["splits"][0] == Json{{"name", "train"}, {"pairs", 8}});
+
+  std::ofstream(shell.folder / "labels.txt") << "a red circle\na blue star";
+  const Json embedded = shell.json("siglip embed run --images shapes/single/00000.png --texts labels.txt --out json.npy --json");
+  CHECK(embedded == Json{{"out", "json.npy"}, {"list", "json.txt"}, {"rows", 3}, {"dim", 48}, {"images", 1}, {"texts", 2}});
+
+  const Json reported = shell.json("siglip report run --json");
+  CHECK(reported["report"] == "run/report.html");
+  CHECK(contains(reported["try_next"][0].get<std::string>(), "siglip classify run"));
+  for (const char* verb : {"data shapes", "data emoji", "embed", "report"})
+    CHECK(contains(shell(std::string("siglip ") + verb + " --help").out, "JSON on standard output (--json):"));
+}
+
+TEST_CASE("cli: a checkpoint of a run knows how the run read its data") {
+  const Shell& shell = trained();
+  const Json whole = shell.json("siglip eval run --split val --json");
+  for (const char* checkpoint : {"run/best", "./run/best/"}) {
+    const Json part = shell.json(std::string("siglip eval ") + checkpoint + " --split val --json");
+    CHECK(part["image_to_text"] == whole["image_to_text"]);
+    CHECK(part["candidates"] == whole["candidates"]);
+  }
+  REQUIRE(shell("siglip train --data shapes --model nano --steps 1 --batch-size 8 --loss softmax --out soft").exit_code == 0);
+  for (const char* classify : {"siglip classify soft/best --labels 'a, b' shapes/val/00000.png",
+                               "cd soft/last && siglip classify . --labels 'a, b' ../../shapes/val/00000.png"})
+    CHECK(contains(shell(classify).err, "note: this model was trained with the softmax loss"));
+}
+
 TEST_CASE("cli: embed writes rows and says what they are") {
   const Shell& shell = trained();
   const Outcome run = shell("siglip embed run --images shapes/single/00001.png shapes/single/00000.png --texts texts.txt --out two.npy");
@@ -303,7 +335,9 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"train --set lrr=1", "--set: unknown setting \"lrr\"; the nearest is \"lr\""},
       {"train", "--data: a folder or table of pictures and texts is expected, got nothing"},
       {"data shapes", "--out is required"},
-      {"data shapes --out x --size 7", "--size: a whole number from 8 to 1024 is expected, got 7"},
+      {"data shapes --out x --size 15", "--size: a whole number from 16 to 1024 is expected, got 15"},
+      {"data shapes --out x --scenes 1000001", "--scenes: a whole number from 1 to 1000000 is expected, got 1000001"},
+      {"data emoji --out x --size 7", "--size: a whole number from 8 to 1024 is expected, got 7"},
       {"eval x", "--data: a folder or table of pictures and texts is expected, got nothing"},
       {"eval x --data y --candidates 1", "--candidates: split, all or a number from 2, got \"1\""},
       {"classify x y", "--labels: either --labels or --labels-file is expected, got neither"},
@@ -314,7 +348,9 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"doctor x --pairs", "--pairs: goes with --reference, got it alone"},
       {"gradcheck --op sofmax", "--op: unknown op \"sofmax\"; the nearest is \"softmax\""},
       {"ops --threads 1", "unknown flag --threads; the nearest is --help"},
-      {"gradcheck --threads 1025", "--threads: a whole number from 0 to 1024 is expected, got 1025"},
+      {"gradcheck --threads 4097", "--threads: a whole number from 0 to 4096 is expected, got 4097"},
+      {"eval x --threads 4097", "--threads: a whole number from 0 to 4096 is expected, got 4097"},
+      {"train --data x --threads 4097", "--threads: a number from 0 to 4096 is expected, got 4097"},
       {"bench loss --batch 8,0", "--batch: whole numbers from 1 to 4194304 are expected, got 0"},
       {"bench loss --batch ,", "--batch: at least one number is expected, got \",\""},
       {"bench tower --tower left", "--tower: vision or text is expected, got \"left\""},

@@ -3,10 +3,12 @@
 #include <unistd.h>
 #include <csignal>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <memory>
 #include <new>
 #include <sstream>
+#include <string_view>
 #include <thread>
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
@@ -19,9 +21,26 @@ using namespace siglip::tools;
 namespace {
 enum ExitCode { done = 0, failed = 1, wrong_use = 2 };
 
-int complain(ExitCode code, const std::string& message) {
+// Allocates nothing: the reason may be that memory has ended.
+int complain(ExitCode code, std::string_view message) {
   std::cerr << "siglip: " << message.substr(0, message.find('\n')) << std::endl;
   return code;
+}
+
+// The end of an exception that cannot be caught: thrown in a parallel region, or by a destructor (nlohmann-json's allocate). Files appear whole or
+// not at all, so it is as good as any other.
+[[noreturn]] void give_up() noexcept {
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+    complain(failed, "terminated without an exception");
+  } catch (const std::bad_alloc&) {
+    complain(failed, "not enough memory");
+  } catch (const std::exception& e) {
+    complain(failed, e.what());
+  } catch (...) {
+    complain(failed, "an exception of no known kind");
+  }
+  std::_Exit(failed);
 }
 
 // A closed standard stream would let the next file that is opened take its place.
@@ -58,7 +77,8 @@ struct Formatter : CLI::Formatter {
   }
 };
 
-void run(CLI::App& program, int argc, char** argv) {
+void parse(CLI::App& program, int argc, char** argv) {
+  program.footer("\nsiglip VERB --help says more. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
   program.require_subcommand(1);
   program.set_version_flag("--version", version, "version, compiler, instruction set, threads, CUDA backend");
   program.formatter(std::make_shared<Formatter>());
@@ -67,23 +87,29 @@ void run(CLI::App& program, int argc, char** argv) {
                          add_ops, add_gradcheck, add_parity, add_bench, add_report})
     add(program);
   check_words(program, {argv + 1, argv + argc});
-  program.parse(argc, argv);
+  program.parse(argc, argv);  // the verb's callback does the work
+}
+
+void run(int argc, char** argv) {
+  if (argc > 0) program_name() = argv[0];
+  check_thread_environment();
+  limit_threads();
+  CLI::App program("siglip - train and use SigLIP models", "siglip");
+  try {
+    parse(program, argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    program.exit(asked, std::cout, std::cerr);
+  }
 }
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::set_terminate(give_up);
   hold_standard_streams();
-  if (argc > 0) program_name() = argv[0];
   for (int fatal : {SIGPIPE, SIGXFSZ}) std::signal(fatal, SIG_IGN);  // a closed pipe, a file beyond its limit: writing fails instead, and is reported
   explain_shrunk_files();
-  CLI::App program("siglip - train and use SigLIP models", "siglip");
-  program.footer("\nsiglip VERB --help says more. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
   try {
-    check_thread_environment();
-    limit_threads();
-    run(program, argc, argv);
-  } catch (const CLI::Success& asked) {  // --help, --version
-    program.exit(asked, std::cout, std::cerr);
+    run(argc, argv);
   } catch (const CLI::ParseError& e) {
     return complain(wrong_use, e.what());
   } catch (const WrongUse& e) {

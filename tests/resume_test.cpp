@@ -266,8 +266,8 @@ TEST_CASE("evaluate: only whole groups that are asked for are embedded") {
   const Finished& run = finished();
   const Pretrained model = Pretrained::load(run.path);
   const DataSet data = read_data(run.data);
-  const NamedSamples train{"train", std::make_shared<const Samples>(data.split("train"), *model.tokenizer, 32, model.filter())};
-  const NamedSamples single{"single", std::make_shared<const Samples>(data.split("single"), *model.tokenizer, 32, model.filter())};
+  const NamedSamples train{"train", std::make_shared<const Samples>(data.split("train"), *model.tokenizer, model.preprocessing)};
+  const NamedSamples single{"single", std::make_shared<const Samples>(data.split("single"), *model.tokenizer, model.preprocessing)};
   const Dim N = train.samples->size();
   REQUIRE(N == 60);
   const auto needed = [&](const char* candidates, Dim most, bool classes = false) {
@@ -287,7 +287,7 @@ TEST_CASE("evaluate: only whole groups that are asked for are embedded") {
   // Of the first samples alone, nothing else is asked: a query's answer does not depend on the groups after its own.
   Split first = data.split("train");
   first.pairs.resize(24);
-  const NamedSamples few{"train", std::make_shared<const Samples>(first, *model.tokenizer, 32, model.filter())};
+  const NamedSamples few{"train", std::make_shared<const Samples>(first, *model.tokenizer, model.preprocessing)};
   const Evaluation a = evaluate(model.model, {train}, {}, Candidates::parse("8"), {}, 20)[0],
                    b = evaluate(model.model, {few}, {}, Candidates::parse("8"), {}, 20)[0];
   CHECK(a.pairs == 20);

@@ -1,8 +1,8 @@
 // SentencePiece models: the ids of other libraries, the profiles, and models that are not what they claim to be.
 #include <doctest/doctest.h>
-#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <limits>
 #include "data/spiece_check.h"
@@ -114,13 +114,13 @@ TEST_CASE("spiece.model: hostile texts end, and in time") {
   const std::string words = "ab cd ";
   std::string many;
   for (int i = 0; i < 200000; ++i) many += words;
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();  // of this process: other ones do not count
   for (const std::string& text : {std::string(), bytes, std::string(1, '\0'), std::string(1 << 20, ' '), std::string(1 << 20, '.'),
                                   std::string(1 << 20, 'a'), std::string("\xED\xA0\x80"), std::string("\xC0\xAF"), many, std::string("▁▁ ▁")}) {
     CHECK(hf->encode(text).size() == 64);
     CHECK(bv->encode(text).size() == 64);
   }
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(60));
+  CHECK(std::clock() - begin < 60 * CLOCKS_PER_SEC);
   // A long text is only read as far as it counts, and gives the ids of the whole.
   const Pieces whole = hf->pieces(many);
   const Row row = hf->encode(many);

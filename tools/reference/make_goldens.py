@@ -50,7 +50,7 @@ MODELS = {
     "many_pairs": model_case("a batch of 33, more than one tile of the loss", (14, 1, 2, 15), (9, 1, 3, 12), 8, 4, 50, 4, images=33),
     "large_weights": model_case("weights three times as large: saturated attention, hidden states up to 59", (25, 2, 5, 37), (15, 2, 3, 31), 9, 3, 21, 6, gain=3.0),
     "released_scale": model_case("t = 117.33, b = -12.93, as in the published B/16-224", (35, 2, 5, 41), (28, 1, 4, 33), 15, 5, 29, 10, images=6, **RELEASED),
-    "bf16": model_case("weights stored as BF16", (22, 2, 2, 31), (26, 1, 2, 18), 12, 4, 15, 5, dtype=torch.bfloat16),
+    "bf16_shards": model_case("weights stored as BF16, in shards", (22, 2, 2, 31), (26, 1, 2, 18), 12, 4, 15, 5, dtype=torch.bfloat16, shard="8KB"),
 }
 
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <sstream>
 #include "doctor/trial.h"
 #include "siglip/rng.h"
 #include "temporary_folder.h"
@@ -207,7 +208,7 @@ TEST_CASE("doctor: half precision is no mistake") {
 
 TEST_CASE("doctor: pictures prepared in another way, seen in the embeddings and in the pixels") {
   const TemporaryFolder folder;
-  for (const std::string name : {"healthy", "center-crop", "letterbox-black", "letterbox-gray", "other-filter"}) {
+  for (const std::string name : {"healthy", "center-crop", "letterbox-black", "letterbox-gray", "other-filter", "no-antialiasing"}) {
     INFO(name);
     const std::string file = goldens + "/files/" + name + ".safetensors";
     const Names expected = name == "healthy" ? Names{} : Names{name};
@@ -253,6 +254,45 @@ TEST_CASE("doctor: texts encoded in another way") {
   const std::vector<std::int32_t> ids = right.to_vector();
   const std::vector<std::int32_t> shortened{ids[0], ids[1], ids[2], 1, ids[8], ids[9], 1, 1};
   CHECK(found(shortened, 4) == Names{"pad-to-longest"});
+}
+
+TEST_CASE("doctor: texts that were not lower-cased") {
+  const TemporaryFolder folder;
+  const std::string tokenizers = SIGLIP_GOLDENS "/tokenizers/gemma";
+  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
+    fs::copy(tokenizers + "/" + name, folder / name, fs::copy_options::overwrite_existing);
+  const auto lower = read_tokenizer(folder.path), cased = read_tokenizer(folder.path, {.lower = false});
+  SiglipConfig c = read_config(golden_model);
+  c.vocab_size = lower->vocab_size(), c.context = lower->context();
+  const Siglip model(c);
+  initialize(model, 2);
+  write_config(folder.path, c);
+  write_safetensors(folder / "model.safetensors", model.parameters());
+  CHECK(diagnosis(examine(folder.path)).empty());
+  const Names texts{"A Photo of Zürich", "a red circle"};
+  const auto found = [&](const Tokenizer& tokenizer) {
+    Trial trial = healthy_trial(model, {});
+    trial.inputs.ids = tokenizer.encode(texts);
+    write_safetensors(folder / "given.safetensors", {{"text_embeds", run_text(trial).embeds}});
+    return diagnosis(examine(folder.path, {.texts = texts, .reference = folder / "given.safetensors"}));
+  };
+  CHECK(found(*lower).empty());
+  CHECK(found(*cased) == Names{"not-lower-cased"});
+}
+
+TEST_CASE("doctor: a folder in shards is examined as one file is, one without a head is told so") {
+  const TemporaryFolder folder;
+  std::ostringstream log;
+  convert_model(golden_model, folder / "shards", {.shard_size = 20000}, log);
+  fs::copy(golden_model + "/preprocessor_config.json", folder / "shards/preprocessor_config.json", fs::copy_options::overwrite_existing);
+  REQUIRE(fs::exists(folder / "shards/model.safetensors.index.json"));
+  CHECK(diagnosis(against(goldens + "/healthy.safetensors", folder / "shards")).empty());
+  CHECK(diagnosis(against(goldens + "/bgr.safetensors", folder / "shards")) == Names{"bgr"});
+
+  changed_folder(folder, [](Parameters& all) { std::erase_if(all, [](const Parameter& p) { return p.name.starts_with("vision_model.head."); }); });
+  write_file(folder / "config.json", replaced("config.json", "\"vision_config\": {", "\"vision_config\": {\"vision_use_head\": false, "));
+  CHECK(diagnosis(examine(folder.path)) == Names{"no-head"});
 }
 
 TEST_CASE("doctor: a folder that is as it should be says so") {

@@ -18,14 +18,12 @@ std::string Finding::sentence() const {
 namespace {
 // What the folder makes of the pictures and texts.
 Inputs prepare(const Folder& folder, const DoctorOptions& options) {
-  Inputs prepared{.texts = options.texts, .filter = folder.filter};
-  for (const std::string& path : options.images) prepared.images.push_back(read_image(path));
+  Inputs prepared{.texts = options.texts, .preprocessing = folder.preprocessing, .cased = folder.cased};
+  for (const std::string& path : options.images) prepared.images.push_back(read_image(path, folder.preprocessing.picture));
   if (!folder.model) return prepared;
   if (!prepared.images.empty()) {
-    const Dim S = folder.model->config.image_size;
-    std::vector<Image> squashed;
-    for (const Image& image : prepared.images) squashed.push_back(resize(image, S, S, folder.filter));
-    prepared.pixels = to_tensor(squashed);
+    prepared.preprocessing.image_size = folder.model->config.image_size;
+    prepared.pixels = pixel_values(prepared.images, prepared.preprocessing);
   }
   if (!prepared.texts.empty() && folder.tokenizer) prepared.ids = folder.tokenizer->encode(prepared.texts);
   return prepared;
@@ -60,7 +58,7 @@ std::vector<Finding> compare(const Folder& folder, const DoctorOptions& options,
   Inputs to_compare;  // only where both are known
   if (inputs.images.empty()) to_compare.images = prepared.images, to_compare.pixels = prepared.pixels;
   if (inputs.texts.empty()) to_compare.texts = prepared.texts, to_compare.ids = prepared.ids;
-  to_compare.filter = prepared.filter;
+  to_compare.preprocessing = prepared.preprocessing, to_compare.cased = prepared.cased;
   std::vector<Finding> findings;
   if (!to_compare.ids.defined()) append(findings, examine_length(inputs, folder.model->config.context));
   append(findings, diagnose(*folder.model, inputs, to_compare, reference, options.pairs));

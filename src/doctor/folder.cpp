@@ -123,7 +123,7 @@ std::vector<Finding> examine_preprocessor(Folder& folder) {
   const Dim vocabulary = folder.model ? folder.model->config.vocab_size : 0;
   try {
     const Preprocessing read = read_preprocessing(folder.path);
-    folder.filter = read.resample == 2 ? Filter::bilinear : Filter::bicubic;
+    folder.preprocessing = read;
     const std::string filter = read.resample == 2 ? "bilinear" : "bicubic", S = std::to_string(read.image_size);
     if (folder.model && read.image_size != folder.model->config.image_size)
       findings.push_back(
@@ -195,12 +195,23 @@ std::vector<Finding> examine_encoding(const Tokenizer& tokenizer, const SiglipCo
 
 void append(std::vector<Finding>& all, const std::vector<Finding>& more) { all.insert(all.end(), more.begin(), more.end()); }
 
+std::shared_ptr<const Tokenizer> read_cased(const std::string& path) {
+  TokenizerOptions options;
+  options.lower = false;
+  try {
+    return read_tokenizer(path, options);
+  } catch (const Error&) {  // learned words are always lowered
+    return nullptr;
+  }
+}
+
 std::vector<Finding> examine_tokenizer(Folder& folder) {
   if (!folder.model) return {};
   const SiglipConfig& config = folder.model->config;
   std::vector<Finding> findings = examine_tokenizer_config(read_object(folder.path + "/tokenizer_config.json"), config.context);
   try {
     folder.tokenizer = read_tokenizer(folder.path);
+    folder.cased = read_cased(folder.path);
   } catch (const Error& e) {
     findings.push_back(noted("tokenizer", e.what(), "no tokenizer of this folder can be read, so texts were not examined",
                              "copy it from the folder that the weights come from"));
@@ -208,7 +219,8 @@ std::vector<Finding> examine_tokenizer(Folder& folder) {
   }
   const std::vector<Finding> seen = examine_encoding(*folder.tokenizer, config);
   if (findings.empty() || seen[0].level == Finding::mistake) append(findings, seen);
-  if (folder.tokenizer->context() != config.context || folder.tokenizer->vocab_size() > config.vocab_size) folder.tokenizer.reset();
+  if (folder.tokenizer->context() != config.context || folder.tokenizer->vocab_size() > config.vocab_size)
+    folder.tokenizer.reset(), folder.cased.reset();
   return findings;
 }
 }  // namespace
@@ -219,7 +231,7 @@ Folder examine_folder(const std::string& path) {
   append(folder.findings, examine_config(folder));
   if (folder.model) {
     append(folder.findings, examine_tensors(folder.path, *folder.model));
-    folder.loaded = folder.findings.back().level == Finding::healthy;
+    folder.loaded = folder.findings.back().level == Finding::healthy && folder.model->config.vision_head;
   }
   append(folder.findings, examine_tokenizer(folder));
   append(folder.findings, examine_preprocessor(folder));

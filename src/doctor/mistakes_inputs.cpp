@@ -39,7 +39,7 @@ bool prepare(Trial& trial, const Prepare& f) {
   if (trial.inputs.images.empty()) return false;
   std::vector<Image> prepared;
   for (const Image& image : trial.inputs.images) prepared.push_back(f(image, trial.model.config.image_size));
-  trial.inputs.pixels = to_tensor(prepared);
+  trial.inputs.pixels = to_tensor(prepared, PixelTable(trial.inputs.preprocessing));
   return true;
 }
 
@@ -91,17 +91,22 @@ void add_pixel_mistakes(std::vector<Mistake>& all) {
       [](Trial& t) { return reorder(t, [S = t.inputs.pixels.dim(3)](Dim b, Dim c, Dim y, Dim x) { return ((b * 3 + c) * S + x) * S + y; }); });
 
   add("center-crop", "the shorter edge is resized and the middle cut out", "squash: resize both edges to the model's size, whatever the aspect",
-      [](Trial& t) { return prepare(t, [&](const Image& image, Dim S) { return centred(with_edge(image, S, t.inputs.filter, true), S, 0); }); });
+      [](Trial& t) {
+        return prepare(t, [&](const Image& image, Dim S) { return centred(with_edge(image, S, t.inputs.preprocessing.filter(), true), S, 0); });
+      });
   for (const auto& [name, gray] : {std::pair<const char*, std::uint8_t>{"letterbox-black", std::uint8_t{0}}, {"letterbox-gray", std::uint8_t{114}}})
     add(name, "the aspect is kept and bars fill the frame", "squash: resize both edges to the model's size, whatever the aspect",
         [gray = gray](Trial& t) {
-          return prepare(t, [&](const Image& image, Dim S) { return centred(with_edge(image, S, t.inputs.filter, false), S, gray); });
+          return prepare(t, [&](const Image& image, Dim S) { return centred(with_edge(image, S, t.inputs.preprocessing.filter(), false), S, gray); });
         });
   add("other-filter", "the picture is resized with the other filter (bilinear for bicubic, or bicubic for bilinear)",
       "use the \"resample\" of preprocessor_config.json: 3 is bicubic (SigLIP), 2 is bilinear (SigLIP 2)", [](Trial& t) {
-        const Filter other = t.inputs.filter == Filter::bicubic ? Filter::bilinear : Filter::bicubic;
+        const Filter other = t.inputs.preprocessing.filter() == Filter::bicubic ? Filter::bilinear : Filter::bicubic;
         return prepare(t, [&](const Image& image, Dim S) { return resize(image, S, S, other); });
       });
+  add("no-antialiasing", "the picture is resized between two pixels, without anti-aliasing",
+      "widen the filter when shrinking, as Pillow does (TensorFlow: antialias=True, PyTorch: antialias=True)",
+      [](Trial& t) { return prepare(t, [&](const Image& image, Dim S) { return resize(image, S, S, Filter::bilinear, Profile::big_vision); }); });
 }
 
 // ---- ids -------------------------------------------------------------------------------------------------------------------------------
@@ -165,6 +170,13 @@ void add_id_mistakes(std::vector<Mistake>& all) {
     if (texts.longest() == *std::min_element(texts.lengths.begin(), texts.lengths.end())) return false;  // then it is pad-to-longest
     t.text.mask = Mask::padding, t.text.pooling = Pooling::end;
     return true;
+  });
+  add("not-lower-cased", "texts are encoded without lower-casing", "lower them first: the published SigLIP 2 tokenizer file forgot to", [](Trial& t) {
+    if (t.inputs.texts.empty() || !t.inputs.cased) return false;
+    const Ids cased = t.inputs.cased->encode(t.inputs.texts);
+    const bool differs = cased.to_vector() != t.inputs.ids.to_vector();
+    t.inputs.ids = cased;
+    return differs;
   });
   add("padded-left", "texts are padded on the left",
       "pad on the right; transformers' Siglip2Tokenizer class pads left unless its folder says otherwise", [](Trial& t) {

@@ -1,7 +1,6 @@
 // reference.cpp — reading what another implementation computed: checked before anything is compared.
 #include "doctor/reference.h"
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <set>
 #include "siglip/checkpoint.h"
@@ -72,26 +71,6 @@ void check_shape(const std::string& name, const Tensor& x, const std::string& wh
   }
 }
 
-// Whole numbers of 32 or 64 bits.
-Ids read_ids(const SafetensorsFile& file, const std::string& path, const std::string& where) {
-  const TensorInfo& info = *file.find("input_ids");
-  require(info.dtype == "I64" || info.dtype == "I32", where, "I64 or I32 is expected, got ", info.dtype);
-  std::ifstream in(path, std::ios::binary);
-  in.seekg(info.offset);
-  std::vector<std::int32_t> ids(static_cast<std::size_t>(element_count(info.shape)));
-  for (std::int32_t& id : ids) {
-    std::int64_t wide = 0;
-    std::int32_t narrow = 0;
-    if (info.dtype == "I64")
-      in.read(reinterpret_cast<char*>(&wide), 8);
-    else
-      in.read(reinterpret_cast<char*>(&narrow), 4), wide = narrow;
-    if (!in || wide != static_cast<std::int32_t>(wide)) fail(where, "whole numbers of 32 bits are expected, got ", wide);
-    id = static_cast<std::int32_t>(wide);
-  }
-  return Ids(info.shape, ids);
-}
-
 bool is_known(const std::string& name) {
   static const std::set<std::string> names{"image_embeds", "text_embeds", "logits_per_text", "logits_per_image", "loss"};
   return names.contains(name) || state_index(name, "vision") >= 0 || state_index(name, "text") >= 0;
@@ -140,7 +119,7 @@ Inputs read_inputs(const std::string& path, const SiglipConfig& config) {
   }
   if (file.find("input_ids")) {
     const std::string where = named(path, "input_ids");
-    inputs.ids = read_ids(file, path, where);
+    inputs.ids = file.read_ids("input_ids");
     const Shape& shape = inputs.ids.shape();
     require(shape.size() == 2 && inputs.ids.size() > 0 && shape[1] <= config.context, where, "shape (texts, T) with T up to ", config.context,
             " is expected, got ", shape);

@@ -37,8 +37,8 @@ struct Folder {
   bool loaded = false;  // the weights fit
   std::unique_ptr<Siglip> model;
   std::unique_ptr<Tokenizer> tokenizer;
-  Filter filter = Filter::bicubic;
-  bool has_preprocessing = false;
+  std::shared_ptr<const Tokenizer> cased;  // the same without lower-casing; null if that cannot be
+  Preprocessing preprocessing;
 };
 Folder examine_folder(const std::string& path);
 std::vector<Finding> examine_values(const Siglip& model);  // scale, bias, numbers that are none, towers that are dead

@@ -208,15 +208,15 @@ void Misfits::explain_left_over() {
 }  // namespace
 
 std::vector<Finding> examine_tensors(const std::string& folder, const Siglip& model) {
-  const std::string path = folder + "/model.safetensors";
   Shapes expected, found;
   for (const Parameter& p : model.parameters()) expected.emplace(p.name, p.value.shape());
   try {
-    const SafetensorsFile file(path);
-    for (const TensorInfo& info : file.tensors()) found.emplace(info.name, info.shape);
+    const Weights weights(folder);
+    for (const SafetensorsFile& file : weights.files())
+      for (const TensorInfo& info : file.tensors()) found.emplace(info.name, info.shape);
     std::vector<Finding> findings = Misfits(model.config, expected, found).explain();
     if (!findings.empty()) return findings;
-    load_parameters(folder, model.parameters());
+    attach_parameters(folder, model.parameters());
   } catch (const Error& e) {
     return {mistaken("tensors", "file", e.what(), "the file is damaged, or holds other numbers than weights", "download or convert it again")};
   }

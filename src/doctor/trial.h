@@ -1,6 +1,7 @@
 // trial.h — a copy of the model and of its inputs in which a mistake is planted, and what comes out of it.
 #pragma once
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 #include "siglip/data.h"
@@ -40,11 +41,12 @@ struct Scoring {
 
 /// What goes in, and what it was made from where that is known.
 struct Inputs {
-  Tensor pixels;                    // (B, 3, S, S); undefined if there are none
-  Ids ids;                          // (B, T), or fewer columns if they were fed so
-  std::vector<Image> images;        // the files behind the pixels; empty if unknown
-  std::vector<std::string> texts;   // behind the ids; empty if unknown
-  Filter filter = Filter::bicubic;  // of the folder
+  Tensor pixels;                                     // (B, 3, S, S); undefined if there are none
+  Ids ids;                                           // (B, T), or fewer columns if they were fed so
+  std::vector<Image> images;                         // the files behind the pixels; empty if unknown
+  std::vector<std::string> texts;                    // behind the ids; empty if unknown
+  Preprocessing preprocessing = {};                  // of the folder
+  std::shared_ptr<const Tokenizer> cased = nullptr;  // the folder's tokenizer without lower-casing; null if it has none
 };
 
 /// Tensors are shared with the model that is examined: planting replaces them and never writes into them.

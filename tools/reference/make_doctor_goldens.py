@@ -510,6 +510,12 @@ def letterbox(picture, gray):
     return frame
 
 
+def without_antialiasing(picture):
+    x = torch.from_numpy(numpy.array(picture)).permute(2, 0, 1)[None].double()
+    y = torch.nn.functional.interpolate(x, (SIZE, SIZE), mode="bilinear", align_corners=False, antialias=False)
+    return Image.fromarray(y[0].permute(1, 2, 0).to(torch.uint8).numpy())
+
+
 def file_mistakes(model):
     picture = make_picture()
     prepared = {
@@ -518,6 +524,7 @@ def file_mistakes(model):
         "center-crop": center_crop(picture),
         "letterbox-black": letterbox(picture, 0),
         "letterbox-gray": letterbox(picture, 114),
+        "no-antialiasing": without_antialiasing(picture),
     }
     result = {}
     for name, image in prepared.items():

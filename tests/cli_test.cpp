@@ -379,6 +379,7 @@ TEST_CASE("cli: streams and environment that are not as usual") {
     INFO(threads);
     CHECK(shell("OMP_NUM_THREADS=" + threads + " siglip gradcheck --op add").exit_code == 0);
   }
+  CHECK(shell("siglip gradcheck --op add --threads 4096").exit_code == 0);
   CHECK(contains(shell("OMP_NUM_THREADS=-1 siglip --version").err,
                  "OMP_NUM_THREADS: a whole number from 1 is expected, got \"-1\"; all processors are used"));
   CHECK(shell("env -u HOME siglip ops").exit_code == 0);

@@ -9,7 +9,6 @@
 #include <new>
 #include <sstream>
 #include <string_view>
-#include <thread>
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 #include "siglip/tensor.h"
@@ -61,12 +60,6 @@ void check_thread_environment() {
   unsetenv("OMP_NUM_THREADS");
 }
 
-// More threads than the system can start would end the program.
-void limit_threads() {
-  const int processors = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  if (threads() > 4 * processors) set_threads(processors);
-}
-
 // The list of verbs shows the first sentence of each.
 struct Formatter : CLI::Formatter {
   std::string make_subcommand(const CLI::App* verb) const override {
@@ -93,7 +86,7 @@ void parse(CLI::App& program, int argc, char** argv) {
 void run(int argc, char** argv) {
   if (argc > 0) program_name() = argv[0];
   check_thread_environment();
-  limit_threads();
+  set_threads(threads());  // no more of them than can be started, whatever the environment wishes
   CLI::App program("siglip - train and use SigLIP models", "siglip");
   try {
     parse(program, argc, argv);

@@ -113,7 +113,7 @@ int survive(const std::string& folder, const std::string& kind, const std::strin
     const std::string fault = kind + " " + std::to_string(n) + " " + when;
     const Outcome now = run(folder, command.words, fault);
     met += now.failed > 0;
-    INFO("SIGLIP_FAULT=\"", fault, "\" of ", whole.calls, ": ", now.err);
+    INFO("SIGLIP_FAULT=\"", fault, "\" of ", whole.calls, ", met ", now.failed, " times: ", now.err);
     CHECK(now.signal == 0);
     if (now.signal) continue;
     CHECK((now.exit_code == 0 || now.exit_code == 1));

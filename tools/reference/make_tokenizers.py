@@ -57,7 +57,16 @@ def train_unigram(folder, lines, context, vocab_size, byte_fallback, coverage):
     write_json(os.path.join(folder, "tokenizer_config.json"), {**SIGLIP_CONFIG, "model_max_length": context})
 
 
-def train_gemma(folder, lines, vocab_size, alphabet):
+def every_split(vocabulary, taken):
+    """Every way to join two pieces to a third, as conversion from SentencePiece lists them: 580,000 for Gemma. By the id of the joined piece."""
+    merges = []
+    for piece in sorted(set(vocabulary) - taken, key=vocabulary.get):
+        splits = [(piece[:i], piece[i:]) for i in range(1, len(piece))]
+        merges += sorted((s for s in splits if s[0] in vocabulary and s[1] in vocabulary), key=lambda s: (vocabulary[s[0]], vocabulary[s[1]]))
+    return merges
+
+
+def train_gemma(folder, lines, vocab_size, alphabet, as_converted=False):
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<2mass>", "[@BOS@]"] + [f"<unused{i}>" for i in range(8)]
     special += ["<start_of_turn>", "<end_of_turn>"]
     runs = ["\n" * n for n in range(1, 32)] + ["\u2581" * n for n in range(2, 32)] + ["<table>", "</table>", "<h1>", "</h1>"]
@@ -72,6 +81,8 @@ def train_gemma(folder, lines, vocab_size, alphabet):
     for token in file["added_tokens"]:
         token["special"] = token["content"] in special
     file["pre_tokenizer"] = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+    if as_converted:
+        file["model"]["merges"] = every_split(file["model"]["vocab"], set(special + byte_pieces))
     tokenizer = Tokenizer.from_str(json.dumps(file))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A <eos>", pair="$A <eos> $B:1 <eos>:1", special_tokens=[("<eos>", tokenizer.token_to_id("<eos>"))])
@@ -90,7 +101,7 @@ def main():
     lines = texts_of.annotations()
     if arguments.large:
         os.makedirs(arguments.large, exist_ok=True)
-        train_gemma(arguments.large, lines, 256000, 8000)
+        train_gemma(arguments.large, lines, 256000, 8000, as_converted=True)
         return
     folder = {name: os.path.join(arguments.out, name) for name in ("english", "multilingual", "gemma")}
     for path in folder.values():

@@ -43,7 +43,7 @@ demo-shapes: build ## train on drawn scenes of coloured shapes
 
 test: configure ## build everything and run all tests
 	@cmake --build $(BUILD) --parallel $(JOBS)
-	@ctest --test-dir $(BUILD) --output-on-failure
+	@OMP_WAIT_POLICY=passive ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
 
 # PyTorch and transformers in a virtual environment of their own; REFERENCE_PYTHON=… takes one that is there.
 REFERENCE_PYTHON ?= .venv-reference/bin/python

@@ -6,18 +6,17 @@
 #include "io/json.h"
 #include "temporary_folder.h"
 
-namespace {
 struct Outcome {
   int exit_code;  // 128 + its number if a signal ended it, as shells have it
   std::string out, err;
 };
 
-std::string contents(const std::string& path) {
+inline std::string contents(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // A folder where shell commands run and siglip is the program of this build.
 struct Shell {
@@ -40,4 +39,3 @@ struct Shell {
     return std::to_string(run.exit_code) + " " + run.err.substr(0, run.err.find('\n'));
   }
 };
-}  // namespace

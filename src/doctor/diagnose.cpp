@@ -32,6 +32,7 @@ struct Hypothesis {
 struct Fit {
   Hypothesis hypothesis;
   double error = std::numeric_limits<double>::infinity();
+  std::ptrdiff_t place = 0;  // among those that were tried
 };
 
 std::string number(double value) {
@@ -138,7 +139,7 @@ std::vector<Fit> fits(const Part& part, const std::vector<Hypothesis>& tried) {
     Trial trial = part.start;
     bool possible = true;
     for (const Mistake* mistake : hypothesis.planted) possible = possible && mistake->plant(trial);
-    if (possible) results.push_back({hypothesis, misfit(part, part.ours(trial, hypothesis.stages()))});
+    if (possible) results.push_back({hypothesis, misfit(part, part.ours(trial, hypothesis.stages())), std::ssize(results)});
   }
   std::stable_sort(results.begin(), results.end(), [](const Fit& a, const Fit& b) { return a.error < b.error; });
   return results;
@@ -158,7 +159,7 @@ std::vector<Fit> Patient::with_pairs(const Part& part, std::vector<Fit> single, 
   return explains(pairs, found ? single[0].error : without) ? pairs : single;
 }
 
-// All that explain it as well as the best one.
+// All that explain it as well as the best one, in the order they were tried in: which of them is nearest is a matter of rounding.
 void name_mistakes(Finding& finding, const std::vector<Fit>& tried, double without) {
   const double floor = std::max(tried[0].error, no_difference / clear);
   finding.level = Finding::mistake;
@@ -168,11 +169,11 @@ void name_mistakes(Finding& finding, const std::vector<Fit>& tried, double witho
   const auto add = [](std::vector<std::string>& list, const std::string& entry) {
     if (std::find(list.begin(), list.end(), entry) == list.end()) list.push_back(entry);
   };
-  for (const Fit& fit : tried) {
-    if (fit.error > clear * floor) {
-      next = std::min(next, fit.error);
-      break;
-    }
+  const auto end = std::find_if(tried.begin(), tried.end(), [&](const Fit& fit) { return fit.error > clear * floor; });
+  if (end != tried.end()) next = std::min(next, end->error);
+  std::vector<Fit> alike(tried.begin(), end);
+  std::sort(alike.begin(), alike.end(), [](const Fit& a, const Fit& b) { return a.place < b.place; });
+  for (const Fit& fit : alike) {
     if (std::find(finding.mistakes.begin(), finding.mistakes.end(), fit.hypothesis.name) != finding.mistakes.end()) continue;
     finding.mistakes.push_back(fit.hypothesis.name);
     std::vector<std::string> what, advice;

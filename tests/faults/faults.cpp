@@ -100,8 +100,14 @@ void read_environment() {
   dl_iterate_phdr(note_foreign, nullptr);
 }
 
+// The OpenMP runtime is started before anything is counted: it ends the program when memory ends, also within functions of libc that it calls.
+void start_openmp() {
+  if (void* start = dlsym(RTLD_DEFAULT, "omp_get_max_threads")) reinterpret_cast<int (*)()>(start)();
+}
+
 int watched_main(int argc, char** argv, char** environment) {
   read_environment();
+  start_openmp();
   armed = true;
   const int status = real_main(argc, argv, environment);
   armed = false;

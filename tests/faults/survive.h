@@ -44,7 +44,8 @@ std::map<std::string, std::string> tree(const std::string& folder) {
 Outcome run(const std::string& folder, const std::vector<std::string>& words, const std::string& fault = "memory 0 once") {
   const int shared = memfd_create("tally", 0);
   REQUIRE(shared >= 0);
-  REQUIRE(ftruncate(shared, 16) == 0);
+  std::uint64_t counted[2] = {};
+  REQUIRE(pwrite(shared, counted, sizeof counted, 0) == sizeof counted);  // the page is there before the child maps it
   const std::string program = SIGLIP_PROGRAM, tally = std::to_string(shared), out = folder + "/.out", err = folder + "/.err";
   std::vector<char*> arguments{const_cast<char*>(program.c_str())};
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -65,7 +66,6 @@ Outcome run(const std::string& folder, const std::vector<std::string>& words, co
   }
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
-  std::uint64_t counted[2] = {};
   REQUIRE(pread(shared, counted, sizeof counted, 0) == sizeof counted);
   close(shared);
   return {

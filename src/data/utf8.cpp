@@ -72,19 +72,6 @@ char32_t take_character(std::string_view& rest) {
   return c;
 }
 
-void append_character(std::string& text, char32_t c) {
-  const auto byte = [&](char32_t value) { text.push_back(static_cast<char>(value)); };
-  if (c < 0x80) {
-    byte(c);
-  } else if (c < 0x800) {
-    byte(0xC0 | c >> 6), byte(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    byte(0xE0 | c >> 12), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
-  } else {
-    byte(0xF0 | c >> 18), byte(0x80 | (c >> 12 & 0x3F)), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
-  }
-}
-
 bool is_valid_utf8(std::string_view text) {
   while (!text.empty()) {
     const std::string_view before = text;

@@ -2,13 +2,12 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include "siglip/real.h"
+#include "core/character.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// Takes the next character off the front of `rest`, which is not empty. Bytes that are no UTF-8 (overlong forms and surrogates included) become
 /// U+FFFD, one for each longest start of a valid sequence, as Unicode recommends (chapter 3.9, table 3-8) and Python's errors="replace" does.
 char32_t take_character(std::string_view& rest);
-void append_character(std::string& text, char32_t c);
 bool is_valid_utf8(std::string_view text);
 /// The text with every invalid part replaced by U+FFFD.
 std::string valid_utf8(std::string_view text);

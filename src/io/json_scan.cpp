@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <utility>
+#include "core/character.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -69,16 +70,7 @@ std::string_view JsonScan::unescape(std::string_view raw) {
       c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
       i += 6;
     }
-    const auto byte = [&](char32_t value) { text.push_back(static_cast<char>(value)); };
-    if (c < 0x80) {
-      byte(c);
-    } else if (c < 0x800) {
-      byte(0xC0 | c >> 6), byte(0x80 | (c & 0x3F));
-    } else if (c < 0x10000) {
-      byte(0xE0 | c >> 12), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
-    } else {
-      byte(0xF0 | c >> 18), byte(0x80 | (c >> 12 & 0x3F)), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
-    }
+    append_character(text, c);
   }
   return unescaped_.emplace_back(std::move(text));
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include "siglip/real.h"
 
 #define KERNEL(name, arguments) void name arguments;
@@ -11,10 +12,19 @@ inline void require_backend(const char*) {}
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cpu
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
 #include "kernels.inc"
-/// Throws NoBackend, "softmax: this build has no CUDA backend", unless kernels can run there.
+/// Throws NoBackend unless kernels can run there: "softmax: this build has no CUDA backend", "softmax: no CUDA device".
 void require_backend(const char* kernel);
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda
 #undef KERNEL
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// The op that a kernel serves, as messages name it: softmax_forward → softmax.
+inline std::string op_of_kernel(std::string kernel) {
+  for (const std::string ending : {"_forward", "_backward", "_workspace", "_memory"})
+    if (kernel.ends_with(ending)) return kernel.substr(0, kernel.size() - ending.size());
+  return kernel;
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR
 
 // LAUNCH(y.device(), softmax_forward, y.data(), x.data(), N, C). The backend is asked for before the arguments take memory.
 #define LAUNCH(device, kernel, ...)   \

@@ -50,11 +50,13 @@ TEST_CASE("ops: CPU against CUDA") {
   CHECK(skipped + compared > 60);
 }
 
-TEST_CASE("a CPU-only build asked for CUDA names the op") {
-  const std::vector<OpRow> rows = op_table();
-  for (const OpRow& row : rows)
-    if (row.name == "softmax") {
-      const Tensor x({2, 3}, Device::cuda);
-      CHECK_THROWS_WITH_AS(row.call({x}, {}), "softmax: this build has no CUDA backend", NoBackend);
-    }
+TEST_CASE("an op asked for a device that is not there names itself and why") {
+  for (const OpRow& row : op_table())
+    if (row.name == "softmax") try {
+        row.call({Tensor({2, 3}, Device::cuda)}, {});
+        MESSAGE("there is a CUDA device");
+      } catch (const NoBackend& e) {
+        const std::string why = e.what();
+        CHECK((why == "softmax: this build has no CUDA backend" || why == "softmax: no CUDA device"));
+      }
 }

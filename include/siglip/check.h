@@ -86,7 +86,7 @@ Worst parity(const OpRow& row, const OpCase& c, std::uint64_t seed, Device devic
 
 /// Outputs written completely, gradients added to what was there, backward twice doubles, inputs untouched, the same bits with 1 and with 3
 /// threads. One line for each breach.
-std::vector<std::string> hygiene(const OpRow& row, const OpCase& c, std::uint64_t seed);
+std::vector<std::string> hygiene(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device = Device::cpu);
 
 /// Directional derivative of any scalar function of `parameters`: the handwritten gradient against six-point differences along gaussian
 /// directions. For whole models, where every element would take too long.

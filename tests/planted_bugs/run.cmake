@@ -1,5 +1,6 @@
-# Runs every planted bug, in the folder where they were built. Exit status of a runner: 1 found something, 0 found nothing.
-foreach(clean planted_nothing planted_nothing_float)
+# Runs every planted bug, in the folder where they were built, after the programs of CLEAN, which have none. Exit status of a runner: 1 found
+# something, 0 found nothing.
+foreach(clean IN LISTS CLEAN)
   execute_process(COMMAND ./${clean} OUTPUT_VARIABLE line RESULT_VARIABLE status OUTPUT_STRIP_TRAILING_WHITESPACE)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "no bug is planted in ${clean}, which ended with ${status}: ${line}")

@@ -1,0 +1,14 @@
+// parity_runner.h — both backends over the table of ops: what is computed, and what every op owes its callers on either device.
+#pragma once
+#include <string>
+#include "siglip/real.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// The first thing that is wrong on Device::cuda in the rows whose names begin with `rows`; empty if nothing is. Small cases first.
+std::string first_device_failure(const std::string& rows);
+}  // namespace siglip::inline SIGLIP_FLAVOUR
+#ifndef SIGLIP_DOUBLE
+namespace siglip::f64 {
+std::string first_device_failure(const std::string& rows);
+}
+#endif

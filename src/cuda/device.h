@@ -6,12 +6,12 @@
 
 // KERNEL_LAUNCH(softmax_forward_row, grid, block, y, x, C): on the compute stream. A grid without blocks is no launch; a refused launch is an
 // Error naming the kernel.
-#define KERNEL_LAUNCH(kernel, grid, block, ...)                          \
-  do {                                                                   \
-    const dim3 grid_(grid), block_(block);                               \
-    if (grid_.x * grid_.y * grid_.z == 0) break;                         \
-    kernel<<<grid_, block_, 0, context().compute>>>(__VA_ARGS__);        \
-    check_launch(#kernel, grid_, block_);                                \
+#define KERNEL_LAUNCH(kernel, grid, block, ...)                   \
+  do {                                                            \
+    const dim3 grid_(grid), block_(block);                        \
+    if (grid_.x * grid_.y * grid_.z == 0) break;                  \
+    kernel<<<grid_, block_, 0, context().compute>>>(__VA_ARGS__); \
+    check_launch(#kernel, grid_, block_);                         \
   } while (false)
 
 // An array in the shared memory of a block.

@@ -6,8 +6,6 @@
 #define KERNEL(name, arguments) \
   void name arguments { require_backend(#name); }
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
-void require_backend(const char* kernel) {
-  throw NoBackend(op_of_kernel(kernel) + ": this build has no CUDA backend");
-}
+void require_backend(const char* kernel) { throw NoBackend(op_of_kernel(kernel) + ": this build has no CUDA backend"); }
 #include "kernels.inc"
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

@@ -18,6 +18,11 @@ void __tsan_destroy_fiber(void*) __attribute__((weak));
 void __tsan_switch_to_fiber(void*, unsigned) __attribute__((weak));
 void __tsan_acquire(void*) __attribute__((weak));
 void __tsan_release(void*) __attribute__((weak));
+void AnnotateIgnoreReadsBegin(const char*, int) __attribute__((weak));
+void AnnotateIgnoreReadsEnd(const char*, int) __attribute__((weak));
+void AnnotateIgnoreWritesBegin(const char*, int) __attribute__((weak));
+void AnnotateIgnoreWritesEnd(const char*, int) __attribute__((weak));
+void __asan_poison_memory_region(const volatile void*, std::size_t) __attribute__((weak));
 void __sanitizer_start_switch_fiber(void**, const void*, std::size_t) __attribute__((weak));
 void __sanitizer_finish_switch_fiber(void*, const void**, std::size_t*) __attribute__((weak));
 }
@@ -29,17 +34,29 @@ constexpr std::size_t slot_bytes = 16, stack_bytes = 128 << 10, most_shared_byte
 constexpr char unwritten = '\xff';
 
 std::string text(const Place& place) {
-  const std::string file = place.file_name();
-  return file.substr(file.find_last_of('/') + 1) + ":" + std::to_string(place.line());
+  const std::string file = place.file;
+  return file.substr(file.find_last_of('/') + 1) + ":" + std::to_string(place.line);
 }
+bool operator!=(const Place& a, const Place& b) { return a.line != b.line || std::strcmp(a.file, b.file) != 0; }
 std::string text(const dim3& d) { return "(" + std::to_string(d.x) + ", " + std::to_string(d.y) + ", " + std::to_string(d.z) + ")"; }
 
-void acquire(void* p) {
+void order_after(void* p) {
   if (__tsan_acquire) __tsan_acquire(p);
 }
-void release(void* p) {
+void order_before(void* p) {
   if (__tsan_release) __tsan_release(p);
 }
+
+// What the emulator itself copies, allocates and frees is no business of the thread sanitizer, which sees memcpy and malloc everywhere.
+struct Unwatched {
+  Unwatched() {
+    if (AnnotateIgnoreReadsBegin) AnnotateIgnoreReadsBegin(__FILE__, __LINE__), AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  }
+  ~Unwatched() {
+    if (AnnotateIgnoreReadsEnd) AnnotateIgnoreWritesEnd(__FILE__, __LINE__), AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+  }
+  Unwatched(const Unwatched&) = delete;
+};
 
 struct Stack {
   std::unique_ptr<char[]> memory{new char[stack_bytes]};
@@ -52,8 +69,8 @@ struct Thread {
   ucontext_t context{};
   std::unique_ptr<Stack> stack;
   void *tsan = nullptr, *asan = nullptr;
-  Place place;           // where it waits
-  unsigned mask = 0;     // of the lanes that it waits for
+  Place place;        // where it waits
+  unsigned mask = 0;  // of the lanes that it waits for
 };
 
 // An array in shared memory, with a border on both sides.
@@ -77,7 +94,7 @@ struct Block {
   std::size_t scheduler_stack_bytes = 0;
   Thread* running = nullptr;
   std::exception_ptr failure;
-  char barrier_meeting = 0;           // addresses that stand for "all have arrived"
+  char barrier_meeting = 0;  // addresses that stand for "all have arrived"
   std::vector<char> warp_meetings;
 
   unsigned number(const Thread& t) const { return static_cast<unsigned>(&t - threads.data()); }
@@ -104,13 +121,13 @@ void to_scheduler(bool for_good) {
 
 void enter() {
   if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(nullptr, &block->scheduler_stack, &block->scheduler_stack_bytes);
-  acquire(&launch_begin);
+  order_after(&launch_begin);
   try {
     (*block->body)();
   } catch (...) {
     if (!block->failure) block->failure = std::current_exception();
   }
-  release(&launch_end);
+  order_before(&launch_end);
   block->running->state = Thread::left;
   to_scheduler(true);
 }
@@ -139,9 +156,9 @@ void resume(Thread& t) {
 void wait(Thread::State state, const Place& place, char* meeting) {
   block->running->state = state;
   block->running->place = place;
-  release(meeting);
+  order_before(meeting);
   to_scheduler(false);
-  acquire(meeting);
+  order_after(meeting);
 }
 
 // ---- who may go on ------------------------------------------------------------------------------------------------------------------------
@@ -152,7 +169,7 @@ bool meet_at_barrier() {
   for (const Thread& t : block->threads) {
     if (t.state != Thread::at_barrier) return false;
     if (!first) first = &t;
-    if (t.place.line() != first->place.line() || std::strcmp(t.place.file_name(), first->place.file_name()) != 0)
+    if (t.place != first->place)
       broken("threads wait at different barriers, thread " + std::to_string(block->number(*first)) + " at " + text(first->place) + ", thread " +
              std::to_string(block->number(t)) + " at " + text(t.place));
   }
@@ -169,12 +186,13 @@ bool meet_in_warp(unsigned first, unsigned count) {
     bool all = true;
     for (unsigned other = 0; other < warp_size && all; ++other) {
       if (!(t.mask >> other & 1)) continue;
-      const std::string named = "the mask of " + text(t.place) + ", where thread " + std::to_string(first + l) + " waits, names lane " + std::to_string(other);
+      const std::string named =
+          "the mask of " + text(t.place) + ", where thread " + std::to_string(first + l) + " waits, names lane " + std::to_string(other);
       if (other >= count) broken(named + ", and the block has no such thread");
       const Thread& o = block->threads[first + other];
       if (o.state == Thread::left) broken(named + ", which has left the kernel");
       all = o.state == Thread::in_warp;
-      if (all && (o.mask != t.mask || o.place.line() != t.place.line())) broken(named + ", which waits at " + text(o.place));
+      if (all && (o.mask != t.mask || o.place != t.place)) broken(named + ", which waits at " + text(o.place));
     }
     if (!all) continue;
     const unsigned mask = t.mask;
@@ -191,10 +209,11 @@ void report_stuck() {
   for (const Thread& t : block->threads) {
     left += t.state == Thread::left;
     waiting += t.state != Thread::left;
-    if (t.state != Thread::left && (!at || t.state == Thread::at_barrier)) at = &t;
+    if (t.state == Thread::left) continue;
+    if (!at || (t.state == Thread::at_barrier && at->state != Thread::at_barrier)) at = &t;
   }
-  broken(std::to_string(waiting) + " of " + std::to_string(waiting + left) + " threads wait for others, thread " + std::to_string(block->number(*at)) + " at " +
-         text(at->place) + "; " + std::to_string(left) + " have left the kernel");
+  broken(std::to_string(waiting) + " of " + std::to_string(waiting + left) + " threads wait for others, thread " +
+         std::to_string(block->number(*at)) + " at " + text(at->place) + "; " + std::to_string(left) + " have left the kernel");
 }
 
 // ---- a block ------------------------------------------------------------------------------------------------------------------------------
@@ -244,18 +263,19 @@ void run_block(Block& b, std::mt19937_64& random) {
 }
 
 void run_once(const char* kernel, dim3 grid, dim3 size, const std::function<void()>& body, std::uint64_t seed) {
+  const Unwatched unwatched;
   std::mt19937_64 random(seed);
   std::vector<unsigned> order(grid.x * grid.y * grid.z);
   std::iota(order.begin(), order.end(), 0u);
   std::shuffle(order.begin(), order.end(), random);
-  release(&launch_begin);
+  order_before(&launch_begin);
   for (unsigned at : order) {
     Block b;
     b.kernel = kernel, b.size = size, b.grid = grid, b.body = &body;
     b.index = dim3(at % grid.x, at / grid.x % grid.y, at / (grid.x * grid.y));
     run_block(b, random);
   }
-  acquire(&launch_end);
+  order_after(&launch_end);
 }
 
 // The memory that a kernel may write, as its arguments name it.
@@ -279,10 +299,10 @@ std::vector<Snapshot> snapshot(const std::vector<Argument>& arguments) {
 
 // ---- for kernels ----------------------------------------------------------------------------------------------------------------------------
 
-const dim3& thread_index() { return block->running->index; }
-const dim3& block_index() { return block->index; }
-const dim3& block_size() { return block->size; }
-const dim3& grid_size() { return block->grid; }
+dim3 thread_index() { return block->running->index; }
+dim3 block_index() { return block->index; }
+dim3 block_size() { return block->size; }
+dim3 grid_size() { return block->grid; }
 unsigned lane() { return block->number(*block->running) % warp_size; }
 
 void barrier(const Place& place) { wait(Thread::at_barrier, place, &block->barrier_meeting); }
@@ -298,19 +318,27 @@ void exchange(unsigned mask, void* to, const void* from, std::size_t bytes, unsi
   if (bytes > slot_bytes) broken("a shuffle moves at most 16 bytes, at " + text(place));
   const unsigned me = block->number(*block->running), source = me / warp_size * warp_size + from_lane;
   const auto copy = [bytes](char* out, const char* in) { std::copy(in, in + bytes, out); };
-  copy(&block->slots[me * slot_bytes], static_cast<const char*>(from));
+  {
+    const Unwatched unwatched;
+    copy(&block->slots[me * slot_bytes], static_cast<const char*>(from));
+  }
   warp_barrier(mask, place);
-  if (!(mask >> from_lane & 1)) broken("thread " + std::to_string(me) + " asks lane " + std::to_string(from_lane) + ", which the mask does not name, at " + text(place));
-  copy(static_cast<char*>(to), &block->slots[source * slot_bytes]);
+  if (!(mask >> from_lane & 1))
+    broken("thread " + std::to_string(me) + " asks lane " + std::to_string(from_lane) + ", which the mask does not name, at " + text(place));
+  {
+    const Unwatched unwatched;
+    copy(static_cast<char*>(to), &block->slots[source * slot_bytes]);
+  }
   warp_barrier(mask, place);
 }
 
 void* shared_memory(std::size_t bytes, const char* file, int line) {
+  const Unwatched unwatched;
   const std::string path = file, at = path.substr(path.find_last_of('/') + 1) + ":" + std::to_string(line);
   std::size_t all = bytes;
   for (Shared& s : block->shared) {
     if (s.at == at && s.bytes == bytes) {
-      acquire(s.memory.get());
+      order_after(s.memory.get());
       return s.data();
     }
     all += s.bytes;
@@ -318,8 +346,12 @@ void* shared_memory(std::size_t bytes, const char* file, int line) {
   if (all > most_shared_bytes) broken("wants " + std::to_string(all) + " bytes of shared memory, 49152 are there");
   Shared s{at, bytes, std::unique_ptr<char[]>(new char[bytes + 2 * shared_border])};
   std::fill_n(s.memory.get(), bytes + 2 * shared_border, unwritten);
-  release(s.memory.get());
-  acquire(s.memory.get());
+  if (__asan_poison_memory_region) {
+    __asan_poison_memory_region(s.memory.get(), shared_border);
+    __asan_poison_memory_region(s.data() + bytes, shared_border);
+  }
+  order_before(s.memory.get());
+  order_after(s.memory.get());
   block->shared.push_back(std::move(s));
   return block->shared.back().data();
 }
@@ -347,8 +379,8 @@ void run(const char* kernel, dim3 grid, dim3 size, const std::vector<Argument>& 
   for (const Snapshot& s : first) {
     const auto* now = static_cast<const char*>(s.start);
     if (const auto differs = std::mismatch(s.bytes.begin(), s.bytes.end(), now); differs.first != s.bytes.end())
-      refuse("another order of blocks and threads gives other bits, first at byte " + std::to_string(differs.first - s.bytes.begin()) + " of an allocation of " +
-             std::to_string(s.bytes.size()) + ": two of them write one word");
+      refuse("another order of blocks and threads gives other bits, first at byte " + std::to_string(differs.first - s.bytes.begin()) +
+             " of an allocation of " + std::to_string(s.bytes.size()) + ": two of them write one word");
   }
 }
 }  // namespace emulator

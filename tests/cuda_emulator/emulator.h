@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <source_location>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -22,14 +21,20 @@ struct dim3 {
 };
 
 namespace emulator {
-using Place = std::source_location;
+
+/// Where in a page a thread is; as a default argument, where the call stands. (clang 14 has no std::source_location.)
+struct Place {
+  const char* file = "";
+  int line = 0;
+  static Place current(const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return {file, line}; }
+};
 
 // ---- for kernels --------------------------------------------------------------------------------------------------------------------------
 
-const dim3& thread_index();
-const dim3& block_index();
-const dim3& block_size();
-const dim3& grid_size();
+dim3 thread_index();
+dim3 block_index();
+dim3 block_size();
+dim3 grid_size();
 unsigned lane();
 void barrier(const Place& place);
 void warp_barrier(unsigned mask, const Place& place);

@@ -1,8 +1,9 @@
 // runtime.cpp — the functions of CUDA's runtime and of cuBLAS that the backend calls, on the emulated device. Streams do everything at once.
-#include <Eigen/Core>
+#include "core/eigen.h"
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 #include "cuda/device.h"
 
 struct EmulatedStream {};
@@ -33,11 +34,16 @@ cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); 
 
 const char* cudaGetErrorString(cudaError_t value) {
   switch (value) {
-    case cudaSuccess: return "no error";
-    case cudaErrorInvalidValue: return "invalid argument";
-    case cudaErrorMemoryAllocation: return "out of memory";
-    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
-    case cudaErrorNotReady: return "device not ready";
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorInvalidValue:
+      return "invalid argument";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorNotReady:
+      return "device not ready";
   }
   return "unrecognized error code";
 }
@@ -153,8 +159,10 @@ ColumnMajor<T> factor(const void* p, cudaDataType_t type, cublasOperation_t oper
     for (int r = 0; r < rows; ++r) {
       const std::size_t at = std::size_t(c) * std::size_t(ld) + std::size_t(r);
       T value;
-      if (type == CUDA_R_16BF) value = static_cast<T>(__bfloat162float(static_cast<const __nv_bfloat16*>(p)[at]));
-      else value = static_cast<const T*>(p)[at];
+      if (type == CUDA_R_16BF)
+        value = static_cast<T>(__bfloat162float(static_cast<const __nv_bfloat16*>(p)[at]));
+      else
+        value = static_cast<const T*>(p)[at];
       if (compute == CUBLAS_COMPUTE_32F_FAST_16BF) value = static_cast<T>(rounded_to(7, static_cast<float>(value)));
       if (compute == CUBLAS_COMPUTE_32F_FAST_TF32) value = static_cast<T>(rounded_to(10, static_cast<float>(value)));
       m(r, c) = value;
@@ -164,13 +172,16 @@ ColumnMajor<T> factor(const void* p, cudaDataType_t type, cublasOperation_t oper
 }
 
 template <class T>
-void multiply(cublasOperation_t a_operation, cublasOperation_t b_operation, int m, int n, int k, const void* alpha, const void* a, cudaDataType_t a_type,
-              int lda, const void* b, cudaDataType_t b_type, int ldb, const void* beta, void* c, int ldc, cublasComputeType_t compute) {
+void multiply(cublasOperation_t a_operation, cublasOperation_t b_operation, int m, int n, int k, const void* alpha, const void* a,
+              cudaDataType_t a_type, int lda, const void* b, cudaDataType_t b_type, int ldb, const void* beta, void* c, int ldc,
+              cublasComputeType_t compute) {
   const ColumnMajor<T> product = factor<T>(a, a_type, a_operation, m, k, lda, compute) * factor<T>(b, b_type, b_operation, k, n, ldb, compute);
   Eigen::Map<ColumnMajor<T>, 0, Eigen::OuterStride<>> result(static_cast<T*>(c), m, n, Eigen::OuterStride<>(ldc));
   const T scale = *static_cast<const T*>(alpha), keep = *static_cast<const T*>(beta);
-  if (keep == 0) result = scale * product;
-  else result = scale * product + keep * result;
+  if (keep == 0)
+    result = scale * product;
+  else
+    result = scale * product + keep * result;
 }
 }  // namespace
 
@@ -188,16 +199,19 @@ cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::s
 }
 const char* cublasGetStatusString(cublasStatus_t value) {
   switch (value) {
-    case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
-    case CUBLAS_STATUS_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
-    case CUBLAS_STATUS_NOT_SUPPORTED: return "CUBLAS_STATUS_NOT_SUPPORTED";
+    case CUBLAS_STATUS_SUCCESS:
+      return "CUBLAS_STATUS_SUCCESS";
+    case CUBLAS_STATUS_INVALID_VALUE:
+      return "CUBLAS_STATUS_INVALID_VALUE";
+    case CUBLAS_STATUS_NOT_SUPPORTED:
+      return "CUBLAS_STATUS_NOT_SUPPORTED";
   }
   return "unknown";
 }
 
-cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t a_operation, cublasOperation_t b_operation, int m, int n, int k, const void* alpha,
-                            const void* a, cudaDataType_t a_type, int lda, const void* b, cudaDataType_t b_type, int ldb, const void* beta, void* c,
-                            cudaDataType_t c_type, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t) {
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t a_operation, cublasOperation_t b_operation, int m, int n, int k,
+                            const void* alpha, const void* a, cudaDataType_t a_type, int lda, const void* b, cudaDataType_t b_type, int ldb,
+                            const void* beta, void* c, cudaDataType_t c_type, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t) {
   if (!handle->stream || !handle->workspace) return CUBLAS_STATUS_INVALID_VALUE;
   const bool a_plain = a_operation == CUBLAS_OP_N, b_plain = b_operation == CUBLAS_OP_N;
   if (m < 0 || n < 0 || k < 0 || lda < std::max(1, a_plain ? m : k) || ldb < std::max(1, b_plain ? k : n) || ldc < std::max(1, m))
@@ -208,8 +222,8 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t a_operation
   const emulator::Unlocked unlocked;
   if (!lies_on_device(a, a_type, a_plain ? m : k, a_plain ? k : m, lda) || !lies_on_device(b, b_type, b_plain ? k : n, b_plain ? n : k, ldb) ||
       !lies_on_device(c, c_type, m, n, ldc))
-    throw std::runtime_error("emulator: cublasGemmEx: a matrix of m = " + std::to_string(m) + ", n = " + std::to_string(n) + ", k = " + std::to_string(k) +
-                             " does not lie within an allocation of the device");
+    throw std::runtime_error("emulator: cublasGemmEx: a matrix of m = " + std::to_string(m) + ", n = " + std::to_string(n) +
+                             ", k = " + std::to_string(k) + " does not lie within an allocation of the device");
   if (c_type == CUDA_R_64F)
     multiply<double>(a_operation, b_operation, m, n, k, alpha, a, a_type, lda, b, b_type, ldb, beta, c, ldc, compute);
   else

@@ -2,15 +2,11 @@
 #include <cstring>
 #include <mutex>
 #include <vector>
-#include "cuda/context.h"
+#include "cuda/element.h"
 #include "kernels.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
 namespace {
-constexpr int threads = 256;
-
-__device__ Dim element() { return static_cast<Dim>(blockIdx.x) * threads + threadIdx.x; }
-
 __global__ void fill_element(Real* x, Real value, Dim N) {
   const Dim i = element();
   if (i < N) x[i] = value;
@@ -123,13 +119,13 @@ void copy_out(void* host, const void* memory, std::size_t bytes) {
   check(cudaStreamSynchronize(context().compute), "copy_out", "waiting for the kernels launched before");
 }
 
-void fill(Real* x, Real value, Dim N) { KERNEL_LAUNCH(fill_element, grid_of(N, threads), threads, x, value, N); }
+void fill(Real* x, Real value, Dim N) { KERNEL_LAUNCH(fill_element, element_grid(N), element_threads, x, value, N); }
 
 void copy(Real* y, const Real* x, Dim N) {
   if (!N) return;
   check(cudaMemcpyAsync(y, x, static_cast<std::size_t>(N) * sizeof(Real), cudaMemcpyDeviceToDevice, context().compute), "copy", "device to device");
 }
 
-void accumulate(Real* y, const Real* x, Dim N) { KERNEL_LAUNCH(accumulate_element, grid_of(N, threads), threads, y, x, N); }
-void multiply_in_place(Real* x, const Real* s, Dim N) { KERNEL_LAUNCH(multiply_element, grid_of(N, threads), threads, x, s, N); }
+void accumulate(Real* y, const Real* x, Dim N) { KERNEL_LAUNCH(accumulate_element, element_grid(N), element_threads, y, x, N); }
+void multiply_in_place(Real* x, const Real* s, Dim N) { KERNEL_LAUNCH(multiply_element, element_grid(N), element_threads, x, s, N); }
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

@@ -9,7 +9,7 @@
 #define KERNEL_LAUNCH(kernel, grid, block, ...)                   \
   do {                                                            \
     const dim3 grid_(grid), block_(block);                        \
-    if (grid_.x * grid_.y * grid_.z == 0) break;                  \
+    if (grid_.x == 0 || grid_.y == 0 || grid_.z == 0) break;      \
     kernel<<<grid_, block_, 0, context().compute>>>(__VA_ARGS__); \
     check_launch(#kernel, grid_, block_);                         \
   } while (false)

@@ -9,6 +9,11 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 /// shapes    x (..., K), w (M, K), bias (M) or none, y (..., M)
 Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias = {});
 
+/// How matrix products on `device` treat their factors from now on, forward and backward: as they are (f32, where every program starts), or
+/// rounded, which tensor cores are faster with. A double build always takes them as they are.
+/// throws    Error on the CPU for anything but f32; NoBackend where there is no such device
+void set_matmul_precision(Device device, MatmulPrecision precision);
+
 /// z = x + y; x, y and z have one shape.
 Tensor add(const Tensor& x, const Tensor& y);
 

@@ -31,7 +31,8 @@ class AdamW {
   Dim steps_ = 0;
 };
 
-/// √Σ g² over all gradients; sums are double. `worst` gets the name of the first tensor whose gradient is not finite, if any.
+/// √Σ g² over all gradients; sums are double. `worst` gets the name of the first tensor whose gradient is not finite, if any. Waits for the
+/// device once. Throws Error if the parameters lie on more than one device.
 double global_grad_norm(const Parameters& parameters, std::string* worst = nullptr);
 
 /// min(1, largest / norm); 1 where clipping is off (largest = 0).

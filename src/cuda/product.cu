@@ -29,7 +29,7 @@ int as_int(const char* op, Dim size) {
 void matmul_precision(MatmulPrecision wanted) { precision = wanted; }
 
 void product(const char* op, Real* c, Dim c_row, Factor a, Factor b, Dim rows, Dim columns, Dim inner, Real keep) {
-  if (rows == 0 || columns == 0) return;
+  if (rows == 0 || columns == 0 || inner == 0) return;
   const Real one = 1;
   const auto operation = [](const Factor& f) { return f.transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const cublasStatus_t status = cublasGemmEx(context().cublas, operation(b), operation(a), as_int(op, columns), as_int(op, rows), as_int(op, inner),

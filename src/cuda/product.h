@@ -14,6 +14,7 @@ struct Factor {
 };
 
 /// c = a b + keep c for a (rows, inner), b (inner, columns), c (rows, columns) whose rows start `c_row` numbers apart. keep = 0: what c held
-/// does not matter. Factors of Real are rounded as set_matmul_precision() says. Throws Error, "OP: cuBLAS: …", with the sizes.
+/// does not matter. Nothing happens where a size is 0. Factors of Real are rounded as set_matmul_precision() says. Throws Error, "OP: cuBLAS: …",
+/// with the sizes.
 void product(const char* op, Real* c, Dim c_row, Factor a, Factor b, Dim rows, Dim columns, Dim inner, Real keep);
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

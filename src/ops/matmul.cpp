@@ -29,6 +29,11 @@ Dim column_block(Dim N, Dim M) {
 }
 }  // namespace
 
+void cpu::matmul_precision(MatmulPrecision precision) {
+  require(precision == MatmulPrecision::f32, "matmul", "products on the CPU are of full precision, got ",
+          precision == MatmulPrecision::tf32 ? "tf32" : "bf16");
+}
+
 void cpu::matmul_forward(Real* y, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
   const Dim rows = row_block(N), columns = column_block(N, M), across = blocks(M, columns);
   parallel_for(blocks(N, rows) * across, [=](Dim block) {
@@ -97,6 +102,8 @@ Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias) {
   LAUNCH(x.device(), matmul_forward, y.data(), x.data(), w.data(), bias.defined() ? bias.data() : nullptr, x.rows(), w.dim(0), w.dim(1));
   return recorded(y, {x, w, bias}, Matmul(x, w, bias, y));
 }
+
+void set_matmul_precision(Device device, MatmulPrecision precision) { LAUNCH(device, matmul_precision, precision); }
 
 OpRow matmul_row() {
   return {.name = "matmul",

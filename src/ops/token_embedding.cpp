@@ -57,19 +57,19 @@ Tensor token_embedding(const Ids& ids, const Tensor& table) {
 
 OpRow token_embedding_row() {
   // Ids 0, 1, 4, 9, … mod the first size: rows that repeat and rows that nobody asks for.
-  const auto ids = [](const OpCase& c) {
+  const auto ids = [](const OpCase& c, Device device) {
     std::vector<std::int32_t> values;
     for (Dim i = 0; i < c.sizes[1]; ++i) values.push_back(static_cast<std::int32_t>(i * i % c.sizes[0]));
-    return Ids({c.sizes[1]}, values);
+    return Ids({c.sizes[1]}, values, device);
   };
   return {
       .name = "token_embedding",
       .shapes = "ids (...), table (V, C) -> (..., C)",
       .cost = "NC",
-      .call = [=](const Tensors& in, const OpCase& c) { return token_embedding(ids(c), in[0]); },
+      .call = [=](const Tensors& in, const OpCase& c) { return token_embedding(ids(c, in[0].device()), in[0]); },
       .reference =
           [=](const Tensors& in, const OpCase& c) {
-            const std::vector<std::int32_t> rows = ids(c).to_vector();
+            const std::vector<std::int32_t> rows = ids(c, Device::cpu).to_vector();
             const Dim C = in[0].dim(1);
             return plain::gather(in[0], {c.sizes[1], C}, [=](Dim i) { return rows[static_cast<std::size_t>(i / C)] * C + i % C; });
           },

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <vector>
 #include "core/parallel.h"
+#include "core/pool.h"
 #include "kernels.h"
 #include "siglip/error.h"
 #include "siglip/optim.h"
@@ -83,13 +84,25 @@ Parameters AdamW::state() const {
 }
 
 double global_grad_norm(const Parameters& parameters, std::string* worst) {
+  Parameters trained;
+  for (const Parameter& p : parameters)
+    if (p.value.requires_grad()) trained.push_back(p);
+  if (trained.empty()) return 0;
+  const Device device = trained[0].value.device();
+  for (const Parameter& p : trained) require(p.value.device() == device, "global_grad_norm", "parameters on one device, got ", p.name, " on another");
+
+  // One sum for each parameter, all read at once: a device is waited for a single time.
+  std::vector<double> sums(trained.size());
+  const std::size_t bytes = sums.size() * sizeof(double);
+  const Buffer on_device(bytes, device);
+  for (std::size_t i = 0; i < trained.size(); ++i)
+    LAUNCH(device, sum_of_squares, static_cast<double*>(on_device.data()) + i, trained[i].value.grad(), trained[i].value.size());
+  LAUNCH(device, copy_out, sums.data(), on_device.data(), bytes);
+
   double total = 0;
-  for (const Parameter& p : parameters) {
-    if (!p.value.requires_grad()) continue;
-    double sum = 0;
-    LAUNCH(p.value.device(), sum_of_squares, &sum, p.value.grad(), p.value.size());
-    if (!std::isfinite(sum) && worst && worst->empty()) *worst = p.name;
-    total += sum;
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    if (!std::isfinite(sums[i]) && worst && worst->empty()) *worst = trained[i].name;
+    total += sums[i];
   }
   return std::sqrt(total);
 }

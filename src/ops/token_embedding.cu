@@ -1,0 +1,43 @@
+// token_embedding.cu — the CUDA twin of token_embedding.cpp, where the mathematics stands.
+//
+// forward   one thread for each element
+// backward  one block for each token and 128 columns. The first token with an id adds the rows of all tokens with that id, in the order of n; the
+//           blocks of the others leave. So each row of dtable has one writer, and its additions have one order: no atomics, the same bits always
+// cost      each block reads ids until it finds an earlier equal one; those of first tokens read all N: at most N² reads, N times the number of
+//           different ids as a rule
+#include "cuda/element.h"
+#include "cuda/reduce.h"
+#include "kernels.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR::cuda {
+__global__ void token_embedding_forward_element(Real* y, const Real* table, const std::int32_t* ids, Dim N, Dim C) {
+  const Dim i = element();
+  if (i < N * C) y[i] = table[ids[i / C] * C + i % C];
+}
+
+__global__ void token_embedding_backward_first(Real* dtable, const Real* dy, const std::int32_t* ids, Dim N, Dim C) {
+  SHARED(int, partial, warps);
+  constexpr int ahead = 8;  // rows that are read together, so that their ways from memory overlap
+  const Dim n = blockIdx.x, c = static_cast<Dim>(blockIdx.y) * row_threads + threadIdx.x;
+  const std::int32_t id = ids[n];
+  int earlier = 0;
+  for (Dim k = threadIdx.x; k < n && !earlier; k += row_threads) earlier = ids[k] == id;
+  if (block_reduce(earlier, partial, Larger()) || c >= C) return;
+  Real sum = dtable[id * C + c];
+  for (Dim k = n; k < N; k += ahead) {
+    Real rows[ahead];
+    for (int a = 0; a < ahead; ++a) rows[a] = k + a < N && ids[k + a] == id ? dy[(k + a) * C + c] : 0;
+    for (int a = 0; a < ahead; ++a) sum += rows[a];
+  }
+  dtable[id * C + c] = sum;
+}
+
+void token_embedding_forward(Real* y, const Real* table, const std::int32_t* ids, Dim N, Dim C) {
+  KERNEL_LAUNCH(token_embedding_forward_element, element_grid(N * C), element_threads, y, table, ids, N, C);
+}
+
+void token_embedding_backward(Real* dtable, const Real* dy, const std::int32_t* ids, Dim N, Dim C) {
+  const dim3 grid(grid_of(N, 1).x, grid_of(C, row_threads).x);
+  if (dtable) KERNEL_LAUNCH(token_embedding_backward_first, grid, row_threads, dtable, dy, ids, N, C);
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

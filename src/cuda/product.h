@@ -16,4 +16,7 @@ struct Factor {
 /// c = a b + keep c for a (rows, inner), b (inner, columns), c (rows, columns) whose rows start `c_row` numbers apart. keep = 0: what c held
 /// does not matter. Factors of Real are rounded as set_matmul_precision() says. Throws Error, "OP: cuBLAS: …", with the sizes.
 void product(const char* op, Real* c, Dim c_row, Factor a, Factor b, Dim rows, Dim columns, Dim inner, Real keep);
+
+/// Whether factors of float are rounded to bf16 now. Who uses a factor several times rounds it once and hands it over as CUDA_R_16BF.
+bool bf16_products();
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

@@ -1,7 +1,7 @@
 // parallel.h — the one place where threads are started for a computation.
 #pragma once
 #include <omp.h>
-#include "siglip/real.h"
+#include "core/blocks.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// Calls body(i) for i = 0 … count-1, on any threads in any order. Whoever calls it cuts the work by the problem's sizes, never by the number
@@ -18,9 +18,6 @@ void parallel_for(Dim count, Dim slots, const Body& body) {
 #pragma omp parallel for schedule(static) num_threads(static_cast <int>(slots)) if (slots > 1)
   for (Dim i = 0; i < count; ++i) body(i, static_cast<Dim>(omp_get_thread_num()));
 }
-
-/// Blocks of at most `size` that cover 0 … count-1.
-inline Dim blocks(Dim count, Dim size) { return (count + size - 1) / size; }
 
 /// The same in blocks: body(begin, end). `size` must not depend on the number of threads.
 template <class Body>

@@ -27,6 +27,7 @@ int as_int(const char* op, Dim size) {
 }  // namespace
 
 void matmul_precision(MatmulPrecision wanted) { precision = wanted; }
+bool bf16_products() { return sizeof(Real) == 4 && precision == MatmulPrecision::bf16; }
 
 void product(const char* op, Real* c, Dim c_row, Factor a, Factor b, Dim rows, Dim columns, Dim inner, Real keep) {
   if (rows == 0 || columns == 0 || inner == 0) return;

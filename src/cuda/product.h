@@ -17,4 +17,7 @@ struct Factor {
 /// does not matter. Nothing happens where a size is 0. Factors of Real are rounded as set_matmul_precision() says. Throws Error, "OP: cuBLAS: …",
 /// with the sizes.
 void product(const char* op, Real* c, Dim c_row, Factor a, Factor b, Dim rows, Dim columns, Dim inner, Real keep);
+
+/// Whether factors of float are rounded to bf16 now. Who uses a factor several times rounds it once and hands it over as CUDA_R_16BF.
+bool bf16_products();
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

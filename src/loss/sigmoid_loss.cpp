@@ -39,7 +39,7 @@
 #include "check/rows.h"
 #include "core/eigen.h"
 #include "kernels.h"
-#include "loss/tiles.h"
+#include "loss/ring_order.h"
 #include "siglip/error.h"
 #include "siglip/ops.h"
 #include "siglip/tape.h"
@@ -198,10 +198,10 @@ Reduction reduction_of(const OpCase& c) { return c.sizes.empty() ? Reduction::pe
 double divisor_of(const OpCase& c) { return double(c.sizes.empty() ? c.shapes[0][0] : c.shapes[0][0] * c.shapes[0][0]); }
 
 // Ids in which captions repeat, differently for images and texts.
-Labels some_ids(Dim B) {
+Labels some_ids(Dim B, Device device) {
   std::vector<std::int32_t> images, texts;
   for (Dim i = 0; i < B; ++i) images.push_back(static_cast<std::int32_t>(i / 2)), texts.push_back(static_cast<std::int32_t>(i * 3 % B / 2));
-  return {Ids({B}, images), Ids({B}, texts)};
+  return {Ids({B}, images, device), Ids({B}, texts, device)};
 }
 }  // namespace
 
@@ -233,14 +233,14 @@ OpRow sigmoid_loss_row() {
 
 OpRow sigmoid_loss_ids_row() {
   const std::vector<Draw> gentle{{0, 0.5}, {0, 0.5}, {0, 0.5}, {-1, 1}};
-  return {
-      .name = "sigmoid_loss_ids",
-      .shapes = "u, v (B, E), log_t (1), b (1), ids (B) twice -> (1)",
-      .cost = "6 B^2 E with gradient, 2 B^2 E without",
-      .call = [](const Tensors& in, const OpCase& c) { return sigmoid_loss(in[0], in[1], in[2], in[3], some_ids(in[0].dim(0)), reduction_of(c)); },
-      .reference = [](const Tensors& in, const OpCase& c) { return composition(in, some_ids(in[0].dim(0)), divisor_of(c)); },
-      .cases = {{.about = "primes", .shapes = {{7, 5}, {7, 5}, {1}, {1}}, .draws = gentle},
-                {.about = "mean over pairs", .shapes = {{7, 5}, {7, 5}, {1}, {1}}, .sizes = {1}, .draws = gentle},
-                {.about = "matches off the diagonal tiles", .shapes = {{35, 3}, {35, 3}, {1}, {1}}, .draws = gentle}}};
+  return {.name = "sigmoid_loss_ids",
+          .shapes = "u, v (B, E), log_t (1), b (1), ids (B) twice -> (1)",
+          .cost = "6 B^2 E with gradient, 2 B^2 E without",
+          .call = [](const Tensors& in,
+                     const OpCase& c) { return sigmoid_loss(in[0], in[1], in[2], in[3], some_ids(in[0].dim(0), in[0].device()), reduction_of(c)); },
+          .reference = [](const Tensors& in, const OpCase& c) { return composition(in, some_ids(in[0].dim(0), Device::cpu), divisor_of(c)); },
+          .cases = {{.about = "primes", .shapes = {{7, 5}, {7, 5}, {1}, {1}}, .draws = gentle},
+                    {.about = "mean over pairs", .shapes = {{7, 5}, {7, 5}, {1}, {1}}, .sizes = {1}, .draws = gentle},
+                    {.about = "matches off the diagonal tiles", .shapes = {{35, 3}, {35, 3}, {1}, {1}}, .draws = gentle}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

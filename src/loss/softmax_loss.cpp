@@ -18,7 +18,7 @@
 #include "check/rows.h"
 #include "core/eigen.h"
 #include "kernels.h"
-#include "loss/tiles.h"
+#include "loss/ring_order.h"
 #include "siglip/error.h"
 #include "siglip/loss.h"
 #include "siglip/ops.h"

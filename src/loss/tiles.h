@@ -8,11 +8,12 @@
 //       3 [ 1   2   3   0 ]              another, every sum has one order, whatever the number of threads.
 //
 // The same schedule is the paper's ring of machines (Zhai et al. 2023, section 3.3): machine i keeps images i; at step s the texts have moved
-// s places on.
+// s places on. On the CPU (ring_order.h) the machines are threads, and all of a step run at once. On a device (device_tiles.h), where tiles
+// follow one another, they take turns: one keeps its images until all texts have come round.
 #pragma once
 #include <algorithm>
-#include "core/parallel.h"
-#include "siglip/tensor.h"
+#include <cmath>
+#include "core/blocks.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 struct Tile {
@@ -21,20 +22,28 @@ struct Tile {
   Dim column_block;
 };
 
-/// The edge of a tile: a function of B alone. 512² logits (1 MiB) stay in the second-level cache and make products near full speed;
+struct Ring {
+  Dim B, edge;
+  Dim count() const { return blocks(B, edge); }  // of blocks, and of steps
+  /// The column block that a row block meets at a step.
+  Dim partner(Dim step, Dim row_block) const { return (row_block + step) % count(); }
+  Tile tile(Dim row_block, Dim column_block) const {
+    const Dim i = row_block * edge, j = column_block * edge;
+    return {i, j, std::min(edge, B - i), std::min(edge, B - j), row_block, column_block};
+  }
+};
+
+/// The edge of a tile on the CPU: a function of B alone. 512² logits (1 MiB) stay in the second-level cache and make products near full speed;
 /// small batches are cut in four, so that there is something to share.
 inline Dim tile_edge(Dim B) { return std::clamp<Dim>(blocks(blocks(B, 4), 16) * 16, 16, 512); }
 
-/// Calls visit(tile, slot) for every tile; slot < slots names a workspace no other tile uses at the time.
-template <class Visit>
-void ring_order(Dim B, Dim slots, const Visit& visit) {
-  const Dim edge = tile_edge(B), n = blocks(B, edge);
-  for (Dim step = 0; step < n; ++step)
-    parallel_for(n, slots, [&](Dim block, Dim slot) {
-      const Dim other = (block + step) % n;
-      visit(Tile{block * edge, other * edge, std::min(edge, B - block * edge), std::min(edge, B - other * edge), block, other}, slot);
-    });
+/// The same on a device: a function of B and of its second-level cache, of which the logits take half at most; the rest is for the factors that
+/// pass by. Then the batch is cut into that many blocks evenly, by 128, the extent of the pieces that tensor cores work on (by 16 where the
+/// cache is too small for that).
+constexpr Dim longest_device_edge = 4096;
+inline Dim device_tile_edge(Dim B, Dim cache_bytes) {
+  const Dim fits = static_cast<Dim>(std::sqrt(static_cast<double>(cache_bytes / 2 / static_cast<Dim>(sizeof(Real)))));
+  const Dim unit = fits >= 128 ? 128 : 16, most = std::clamp(fits / unit * unit, unit, longest_device_edge);
+  return blocks(blocks(B, blocks(B, most)), unit) * unit;
 }
-
-inline Dim tile_slots(Dim B) { return std::min<Dim>(threads(), blocks(B, tile_edge(B))); }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,0 +1,30 @@
+// loss_products.cpp — the matrix products of the sigmoid loss alone, which its speed is measured against.
+//
+// shapes    u, du, v, dv : (B, E)
+// computes  for every tile: s = U_i V_jᵀ, dU_i += S V_j, dV_j += Sᵀ U_i, where the loss has t G in the place of S. A device may take any
+//           matrix of a tile's size for S: the products take as long
+// cost      6 B²E operations
+#include "loss/loss_products.h"
+#include "core/eigen.h"
+#include "kernels.h"
+#include "loss/ring_order.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+void cpu::sigmoid_loss_products(Real* du, Real* dv, Real* workspace, const Real* u, const Real* v, Dim B, Dim E) {
+  const Dim edge = tile_edge(B);
+  ring_order(B, tile_slots(B), [&](const Tile& tile, Dim slot) {
+    MatrixMap s = matrix(workspace + slot * edge * edge, tile.rows, tile.columns, edge);
+    const auto us = matrix(u + tile.i * E, tile.rows, E), vs = matrix(v + tile.j * E, tile.columns, E);
+    s.noalias() = us * vs.transpose();
+    matrix(du + tile.i * E, tile.rows, E).noalias() += s * vs;
+    matrix(dv + tile.j * E, tile.columns, E).noalias() += s.transpose() * us;
+  });
+}
+
+void loss_products(const Tensor& u, const Tensor& v) {
+  Dim reals = 0;
+  LAUNCH(u.device(), sigmoid_loss_workspace, &reals, u.dim(0), u.dim(1));
+  const Tensor workspace({reals}, u.device());
+  LAUNCH(u.device(), sigmoid_loss_products, u.grad(), v.grad(), workspace.data(), u.data(), v.data(), u.dim(0), u.dim(1));
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

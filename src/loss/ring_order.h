@@ -1,0 +1,17 @@
+// ring_order.h — the ring of tiles.h by threads: the tiles of a step at once, one step after another.
+#pragma once
+#include "core/parallel.h"
+#include "loss/tiles.h"
+#include "siglip/tensor.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// Calls visit(tile, slot) for every tile; slot < slots names a workspace no other tile uses at the time.
+template <class Visit>
+void ring_order(Dim B, Dim slots, const Visit& visit) {
+  const Ring ring{B, tile_edge(B)};
+  for (Dim step = 0; step < ring.count(); ++step)
+    parallel_for(ring.count(), slots, [&](Dim block, Dim slot) { visit(ring.tile(block, ring.partner(step, block)), slot); });
+}
+
+inline Dim tile_slots(Dim B) { return std::min<Dim>(threads(), blocks(B, tile_edge(B))); }
+}  // namespace siglip::inline SIGLIP_FLAVOUR

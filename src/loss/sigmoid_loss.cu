@@ -1,0 +1,145 @@
+// sigmoid_loss.cu — the CUDA twin of sigmoid_loss.cpp, where the mathematics stands: one block for each row of a tile.
+//
+// a tile    s = U_i V_jᵀ; one pass over it adds to the sums and leaves t g / divisor in its place; dU_i += (t g) V_j, dV_j += (t g)ᵀ U_i.
+//           Four launches; the tile is in the second-level cache all the while. The tiles follow one another (device_tiles.h), so du and dv need
+//           no zeros first: who comes first writes, who comes later adds
+// sums      each thread has some pairs of a row, in Real; the block adds its threads in double, by a fixed tree, to the slot of its row, which is
+//           its own; at the end one block adds the slots. No atomics: the same bits on every run. t and b are read by the kernels: the host
+//           never waits
+// numerics  with y = -z l, a pair's loss is softplus(y) = max(y, 0) + log1p(e) and its g is -z σ(y), σ(y) = 1/(1 + e) or e/(1 + e), for
+//           e = exp(-|y|) <= 1: matches differ by signs alone. A thread takes one logarithm for all its pairs, which are 32 at most:
+//           Σ_k log1p(e_k) = log1p(q), 1 + q = Π_k (1 + e_k) <= 2^32, each step of q ← q + e (1 + q) off by half a unit in the last place
+// bf16      (a mode of float products) t g is written as bf16 over the first half of the logits' own row. A barrier lets all threads read their
+//           four logits first; the g of columns 512 k … 512 k + 511 come to lie over logits that lie no further right, so no later one is hit
+// memory    3 doubles for each row of a tile, edge² reals; with bf16 also 2 E bytes for each row of a panel and of a tile. The edge is at most
+//           4096 and a panel at most 96 MiB (or one tile's rows), so for any B and E = 768 at most 64 + 0.1 + 96 + 6 = 166 MiB; with 50 MiB
+//           of second-level cache the edge is at most 2560: 25 + 0.1 + 96 + 3.8 = 125 MiB, and 25 MiB without bf16
+// shapes    of the products, for B = 65,536 and E = 768 on an H200 (132 multiprocessors, 50 to 60 MiB of second-level cache, so an edge of 2560
+//           or 2688): s has 400 pieces or more of 128 x 128, dU_i and dV_j have 120 or 126, nearly one for each multiprocessor. An edge of 1024
+//           would leave two thirds of them idle, and with t g beside the logits, not over them, the edge would be 2048 and 96 pieces. 676 or
+//           625 tiles make about 2,700 launches of some 12 µs of arithmetic each, more than the few µs in which the host gives the next one.
+//           Counted, not measured
+#include "cuda/reduce.h"
+#include "kernels.h"
+#include "loss/device_tiles.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR::cuda {
+namespace {
+constexpr int each = 4;  // neighbours that a thread takes at once: 16 bytes of float
+constexpr Dim columns_at_once = each * row_threads;
+static_assert(longest_device_edge <= 32 * row_threads, "the pairs of a thread share a logarithm, whose argument must not overflow");
+}  // namespace
+
+DeviceTiles sigmoid_tiles(Dim B, Dim E) { return device_tiles(B, E, 3 * device_tile_edge(B, context().l2_bytes), bf16_products()); }
+
+template <class T>
+struct alignas(each * sizeof(T)) Four {
+  T at[each];
+};
+
+// Columns c … c+3 of a row, as far as the tile has them.
+template <class T>
+__device__ Four<T> load(const T* row, Dim c, Dim columns) {
+  if (c + each <= columns) return *reinterpret_cast<const Four<T>*>(row + c);
+  Four<T> four{};
+  for (int k = 0; k < each; ++k)
+    if (c + k < columns) four.at[k] = row[c + k];
+  return four;
+}
+
+template <class T>
+__device__ void store(T* row, Dim c, Dim columns, const Four<T>& four) {
+  if (c + each <= columns) {
+    *reinterpret_cast<Four<T>*>(row + c) = four;
+    return;
+  }
+  for (int k = 0; k < each; ++k)
+    if (c + k < columns) row[c + k] = four.at[k];
+}
+
+// The pairs of one row that a thread has seen. h = -z σ(y), so g = h / divisor.
+struct RowSums {
+  Real linear = 0, q = 0, h = 0, hs = 0;
+};
+
+// One pair: its s comes in, its h comes out.
+__device__ inline Real visit_pair(RowSums& sums, Real s, Real t, Real b, bool match) {
+  const Real l = t * s + b, y = match ? -l : l, e = std::exp(-std::abs(y)), reciprocal = 1 / (1 + e);
+  const Real sigmoid = y >= 0 ? reciprocal : e * reciprocal, h = match ? -sigmoid : sigmoid;
+  sums.linear += y > 0 ? y : Real(0);
+  sums.q += e * (1 + sums.q);
+  sums.h += h;
+  sums.hs += h * s;
+  return h;
+}
+
+// s: the logits of a tile before t and b, rows `edge` apart. own: the column of the first row's own text, which may lie outside the tile.
+template <class G>
+__global__ void sigmoid_loss_row(double* slots, Real* s, const Real* log_t, const Real* b, const std::int32_t* image_ids,
+                                 const std::int32_t* text_ids, Dim edge, Dim columns, Dim own, Real divisor, bool first, bool want_gradient) {
+  SHARED(double, partial, warps);
+  const Dim r = blockIdx.x;
+  const Real t = std::exp(*log_t), bias = *b, factor = t / divisor;
+  const Real* row = s + r * edge;
+  G* g = reinterpret_cast<G*>(s + r * edge);
+  const std::int32_t id = image_ids ? image_ids[r] : 0;
+  RowSums sums;
+  for (Dim begin = 0; begin < columns; begin += columns_at_once) {
+    const Dim c = begin + static_cast<Dim>(threadIdx.x) * each;
+    const Four<Real> four = load(row, c, columns);
+    __syncthreads();  // g may be narrower than s: what it comes to lie over has been read by now
+    Four<G> gradient{};
+    for (int k = 0; k < each; ++k)
+      if (c + k < columns) {
+        const bool match = image_ids ? text_ids[c + k] == id : c + k == own + r;
+        put(gradient.at[k], factor * visit_pair(sums, four.at[k], t, bias, match));
+      }
+    if (want_gradient) store(g, c, columns, gradient);
+  }
+
+  const double loss = block_reduce(double(sums.linear) + double(std::log1p(sums.q)), partial, Sum());
+  const double db = block_reduce(double(sums.h), partial, Sum());
+  const double dlog_t = block_reduce(double(t) * double(sums.hs), partial, Sum());
+  if (threadIdx.x != 0) return;
+  double* slot = slots + 3 * r;
+  slot[0] = loss + (first ? 0 : slot[0]);
+  slot[1] = db + (first ? 0 : slot[1]);
+  slot[2] = dlog_t + (first ? 0 : slot[2]);
+}
+
+// One block: slots in a fixed order.
+__global__ void sigmoid_loss_sums(Real* loss, Real* dlog_t, Real* db, const double* slots, Dim rows, Real divisor) {
+  SHARED(double, partial, warps);
+  double sums[3] = {0, 0, 0};
+  for (Dim r = threadIdx.x; r < rows; r += row_threads)
+    for (int k = 0; k < 3; ++k) sums[k] += slots[3 * r + k];
+  for (int k = 0; k < 3; ++k) sums[k] = block_reduce(sums[k], partial, Sum()) / double(divisor);
+  if (threadIdx.x != 0) return;
+  *loss = static_cast<Real>(sums[0]);
+  if (db) *db = static_cast<Real>(sums[1]);
+  if (dlog_t) *dlog_t = static_cast<Real>(sums[2]);
+}
+
+void sigmoid_loss_workspace(Dim* reals, Dim B, Dim E) { *reals = sigmoid_tiles(B, E).reals; }
+
+void sigmoid_loss_forward(Real* loss, Real* du, Real* dv, Real* dlog_t, Real* db, Real* workspace, const Real* u, const Real* v, const Real* log_t,
+                          const Real* b, const std::int32_t* image_ids, const std::int32_t* text_ids, Dim B, Dim E, Real divisor) {
+  const char* op = "sigmoid_loss";
+  const DeviceTiles tiles = sigmoid_tiles(B, E);
+  const Dim edge = tiles.ring.edge;
+  double* slots = reinterpret_cast<double*>(workspace);
+  Real* s = workspace + tiles.logits;
+  const Factor g = tiles.bf16 ? Factor{s, 2 * edge, false, CUDA_R_16BF} : Factor{s, edge};
+  const auto sigmoid_loss_tile = tiles.bf16 ? sigmoid_loss_row<__nv_bfloat16> : sigmoid_loss_row<Real>;
+  const bool want_gradient = du && dv;
+  each_tile(tiles, workspace, u, v, [&](const Tile& tile, const Factor& us, const Factor& vs, bool new_rows, bool new_columns) {
+    product(op, s, edge, us, transposed(vs), tile.rows, tile.columns, E, 0);
+    KERNEL_LAUNCH(sigmoid_loss_tile, static_cast<unsigned>(tile.rows), row_threads, slots, s, log_t, b, image_ids ? image_ids + tile.i : nullptr,
+                  text_ids ? text_ids + tile.j : nullptr, edge, tile.columns, tile.i - tile.j, divisor, new_rows && new_columns, want_gradient);
+    if (!want_gradient) return;
+    product(op, du + tile.i * E, E, g, vs, tile.rows, E, tile.columns, new_rows ? 0 : 1);
+    product(op, dv + tile.j * E, E, transposed(g), us, tile.columns, E, tile.rows, new_columns ? 0 : 1);
+  });
+  KERNEL_LAUNCH(sigmoid_loss_sums, 1u, row_threads, loss, dlog_t, db, slots, std::min(edge, B), divisor);
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

@@ -13,7 +13,8 @@ PYTHON ?= python3
 DEMO_FLAGS ?=
 SHAPES_FLAGS ?=
 
-.PHONY: help deps configure build demo demo-shapes test goldens reference-python test-reference test-full bench bench-reference lint install
+.PHONY: help deps configure build demo demo-shapes test test-cuda gpu-report gpu-bundle goldens reference-python test-reference test-full bench \
+  bench-reference lint install
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +45,18 @@ demo-shapes: build ## train on drawn scenes of coloured shapes
 test: configure ## build everything and run all tests
 	@cmake --build $(BUILD) --parallel $(JOBS)
 	@OMP_WAIT_POLICY=passive ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
+
+test-cuda: deps ## build with the CUDA backend; both backends compared and the unit tests, where there is a device
+	@CXX="$(CXX)" cmake --preset cuda
+	@cmake --build build-cuda --parallel $(JOBS) --target siglip_program --target siglip_tests
+	@build-cuda/siglip parity-devices --goldens data/goldens
+	@OMP_WAIT_POLICY=passive ctest --test-dir build-cuda --output-on-failure -R '^unit$$'
+
+gpu-report: ## on a machine with a GPU: build, compare, sanitize, measure, train; results in data/gpu
+	@CXX="$(CXX)" sh tools/gpu_report.sh
+
+gpu-bundle: ## sources and third-party headers in one archive, for gpu-report on a machine without network
+	@sh tools/gpu_bundle.sh
 
 # PyTorch and transformers in a virtual environment of their own; REFERENCE_PYTHON=… takes one that is there.
 REFERENCE_PYTHON ?= .venv-reference/bin/python

@@ -14,6 +14,7 @@ namespace siglip::inline SIGLIP_FLAVOUR::cuda {
 #include "kernels.inc"
 /// Throws NoBackend unless kernels can run there: "softmax: this build has no CUDA backend", "softmax: no CUDA device".
 void require_backend(const char* kernel);
+bool is_built();  // whether this build has kernels for it
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda
 #undef KERNEL
 

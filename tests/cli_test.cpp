@@ -1,13 +1,15 @@
 // The program as its users meet it: every example of every --help is run, every kind of wrong use is answered.
 #ifdef SIGLIP_PROGRAM_FOLDER
 #include <doctest/doctest.h>
+#include "devices.h"
 #include "shell.h"
 #include "siglip/train.h"
 using namespace siglip;
 
 namespace {
-const std::vector<std::string> verbs{"data shapes", "train", "eval",      "classify", "embed",      "tokenize",   "preprocess",  "inspect", "doctor",
-                                     "convert",     "ops",   "gradcheck", "parity",   "bench loss", "bench step", "bench tower", "report"};
+const std::vector<std::string> verbs{"data shapes", "train",          "eval",       "classify",   "embed",       "tokenize",
+                                     "preprocess",  "inspect",        "doctor",     "convert",    "ops",         "gradcheck",
+                                     "parity",      "parity-devices", "bench loss", "bench step", "bench tower", "report"};
 
 std::string example_of(const Shell& shell, const std::string& verb) {
   const Outcome help = shell("siglip " + verb + " --help");
@@ -307,13 +309,12 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
   const std::vector<std::pair<std::string, std::string>> answers{
       {"",
        "a verb is expected, one of train, data, eval, classify, embed, tokenize, preprocess, inspect, doctor, convert, ops, gradcheck, parity, "
-       "bench, "
-       "report; --help says more"},
+       "parity-devices, bench, report; --help says more"},
       {"trian", "unknown verb \"trian\"; the nearest is \"train\""},
       {"data shape", "data: unknown verb \"shape\"; the nearest is \"shapes\""},
       {"data", "data: a verb is expected, one of shapes, emoji; --help says more"},
       {"train --batchsize 8", "unknown flag --batchsize; the nearest is --batch-size"},
-      {"train --device cuda", "unknown flag --device; the nearest is --strict"},
+      {"train --devices cuda", "unknown flag --devices; the nearest is --device"},
       {"train -q", "unknown flag -q; the nearest is --lr"},
       {"train --lr", "--lr: a value is expected, got nothing"},
       {"train --lr=", "--lr: a value is expected, got nothing"},
@@ -386,5 +387,46 @@ TEST_CASE("cli: streams and environment that are not as usual") {
   CHECK(shell("ulimit -n 16; siglip data shapes --out shapes --scenes 8").exit_code == 0);
   const Outcome version = shell("siglip --version");
   for (const char* part : {"siglip ", "compiler", "instruction set", "threads", "CUDA backend"}) CHECK(contains(version.out, part));
+}
+
+TEST_CASE("cli: a device that is not there is refused before anything is read") {
+  const Shell& shell = trained();
+  const std::string why = why_no_cuda(), version = shell("siglip --version").out;
+  if (why.empty()) return;
+  CHECK(contains(version, built_for(Device::cuda) ? "CUDA backend     built, no device\n" : "CUDA backend     no (this build has none)\n"));
+  const std::string refused = "1 siglip: --device cuda: " + why;
+  CHECK(shell.refusal("siglip train --data nowhere --device cuda --out refused") == refused);
+  CHECK(!std::filesystem::exists(shell.folder / "refused"));
+  CHECK(shell.refusal("siglip train --resume run --device cuda") == refused);
+  CHECK(shell.refusal("siglip eval nowhere --data nowhere --device cuda") == refused);
+  CHECK(shell.refusal("siglip classify nowhere --labels a --device cuda none.png") == refused);
+  CHECK(shell.refusal("siglip embed nowhere --texts nowhere --out rows.npy --device cuda") == refused);
+  CHECK(shell.refusal("siglip bench step --device cuda --matmul-precision tf32") == refused);
+  CHECK(shell.refusal("siglip bench tower --device cuda") == refused);
+  CHECK(shell.refusal("siglip eval run --device gpu") == "2 siglip: --device: one of cpu, cuda is expected, got \"gpu\"");
+  CHECK(shell.refusal("siglip train --data shapes --device tpu") ==
+        "2 siglip: --device: one of (cpu, cuda) is expected, got \"tpu\"; the nearest is \"cpu\"");
+  CHECK(shell.refusal("siglip train --data shapes --matmul-precision bf16") ==
+        "2 siglip: --matmul-precision: f32 is expected on the CPU, got bf16, which needs --device cuda");
+  CHECK(shell.refusal("siglip bench step --matmul-precision f16") == "2 siglip: --matmul-precision: f32, tf32 or bf16 is expected, got \"f16\"");
+}
+
+TEST_CASE("cli: parity-devices says what it skips") {
+  const Shell& shell = trained();
+  const Json ops = parse_json(shell("siglip ops --json").out, "stdout");
+  CHECK(ops[0]["backends"].size() == (built_for(Device::cuda) ? 2 : 1));
+  CHECK(shell.refusal("siglip parity-devices --op gelo") == "2 siglip: --op: unknown op \"gelo\"; the nearest is \"gelu\"");
+  const std::string why = why_no_cuda();
+  if (why.empty()) return;
+  const Outcome skipped = shell("siglip parity-devices --json --goldens data/goldens");
+  CHECK(skipped.exit_code == 0);
+  CHECK(contains(skipped.err, "skipped: " + why + "; not compared: matmul, "));
+  CHECK(contains(skipped.err, ", softmax_loss, model, training of 50 steps, goldens\n"));
+  const Json json = parse_json(skipped.out, "stdout");
+  CHECK(json["cases"] == 0);
+  CHECK(json["failed"] == 0);
+  CHECK(json["why"] == why);
+  CHECK(json["skipped"].size() == ops.size() + 3);
+  CHECK(shell("siglip parity-devices --op gelu").err == "skipped: " + why + "; not compared: gelu\n");
 }
 #endif

@@ -77,7 +77,7 @@ void parse(CLI::App& program, int argc, char** argv) {
   program.formatter(std::make_shared<Formatter>());
   program.get_formatter()->column_width(34);
   for (const auto add : {add_train, add_data, add_eval, add_classify, add_embed, add_tokenize, add_preprocess, add_inspect, add_doctor, add_convert,
-                         add_ops, add_gradcheck, add_parity, add_bench, add_report})
+                         add_ops, add_gradcheck, add_parity, add_parity_devices, add_bench, add_report})
     add(program);
   check_words(program, {argv + 1, argv + argc});
   program.parse(argc, argv);  // the verb's callback does the work

@@ -153,6 +153,10 @@ void PixelFlags::apply(Pretrained& model) const {
   if (image_size) model.model = at_resolution(model.model, image_size, filter);
 }
 
+CLI::Option* device_flag(CLI::App& verb, std::string& device) {
+  return word_flag(verb, "--device", device, {"cpu", "cuda"}, "where to compute: cpu or cuda");
+}
+
 CLI::Option* threads_flag(CLI::App& verb) {
   const auto take = [](const std::string& text) {
     const std::int64_t count = parse_whole("--threads", text);

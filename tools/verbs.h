@@ -32,6 +32,7 @@ void add_doctor(CLI::App& program);
 void add_ops(CLI::App& program);
 void add_gradcheck(CLI::App& program);  // compiled in double
 void add_parity(CLI::App& program);
+void add_parity_devices(CLI::App& program);
 void add_bench(CLI::App& program);
 void add_bench_loss(CLI::App& bench);
 void add_bench_step(CLI::App& bench);
@@ -62,6 +63,8 @@ void pixel_flags(CLI::App& verb, PixelFlags& flags);
 /// These and --positions, for verbs that load a model.
 void model_pixel_flags(CLI::App& verb, PixelFlags& flags);
 CLI::Option* threads_flag(CLI::App& verb);
+/// --device, cpu or cuda; find_device() makes a Device of it, and should come first: it complains of one that is not there.
+CLI::Option* device_flag(CLI::App& verb, std::string& device);
 
 /// Decimal numbers, whatever the locale: no hexadecimal, no blanks, nothing after them, finite. Throw WrongUse naming the flag.
 std::int64_t parse_whole(const std::string& flag, const std::string& text);

@@ -24,6 +24,17 @@ struct TensorMatch {
   double error = 0, limit = 0;                // it, and the most that it may be
   bool ok() const { return error <= limit; }  // NaN is not
 };
+
+/// How far a device is from the CPU.
+struct DeviceMatch {
+  std::string what, about;   // an op and its case; "model"; "training"
+  std::string tensor;        // the worst of them: "y", "d input 0", "grad.logit_scale", "loss"
+  double error = 0;          // Σ (got - expected)² / Σ expected²; of a training's losses the largest |got - expected| / |expected|
+  double limit = 0;          // the most that it may be
+  std::int64_t element = 0;  // of the tensor, where they differ most; the step of a training
+  double got = 0, expected = 0;
+  bool ok() const { return error <= limit; }  // NaN is not
+};
 }  // namespace siglip
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -84,6 +95,15 @@ Worst against_reference(const OpRow& row, const OpCase& c, std::uint64_t seed);
 /// One device against the other. Throws NoBackend where there is none.
 Worst parity(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device);
 
+/// An op on `device` and on the CPU, value and gradients: the worst tensor of a case; of all cases of an op, or of all ops. Throws NoBackend where
+/// there is no such device, and Error, naming op and case, where it cannot compute.
+DeviceMatch case_across_devices(Device device, const OpRow& row, const OpCase& c);
+std::vector<DeviceMatch> ops_across_devices(Device device, const std::string& op = "");
+/// A small model of odd sizes: embeddings, loss, the gradients of all parameters.
+DeviceMatch model_across_devices(Device device);
+/// The losses of a small model trained on both with AdamW.
+DeviceMatch training_across_devices(Device device, int steps);
+
 /// Outputs written completely, gradients added to what was there, backward twice doubles, inputs untouched, the same bits with 1 and with 3
 /// threads. One line for each breach.
 std::vector<std::string> hygiene(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device = Device::cpu);
@@ -99,5 +119,5 @@ std::vector<std::string> reference_cases(const std::string& path);
 /// Runs a reference case and compares each tensor of its expected.safetensors; a double build prefers expected_f64.safetensors. The format and
 /// the limits stand in data/goldens/README.md. Throws Error naming the file for a case that cannot be run: a tensor that this model does not
 /// give, another shape, no such input.
-std::vector<TensorMatch> run_reference_case(const std::string& folder);
+std::vector<TensorMatch> run_reference_case(const std::string& folder, Device device = Device::cpu);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -150,13 +150,15 @@ struct LoaderOptions {
   Dim batch_size = 256;
   std::uint64_t seed = 0;
   Augmentation augmentation = {};
-  Dim first_step = 0;  // the first batch that next() gives: resuming starts in the middle
-  int workers = 1;     // background threads; the batches do not depend on it
-  Dim ahead = 2;       // batches prepared in advance
+  Dim first_step = 0;           // the first batch that next() gives: resuming starts in the middle
+  int workers = 1;              // background threads; the batches do not depend on it
+  Dim ahead = 2;                // batches prepared in advance
+  Device device = Device::cpu;  // where the batches lie
 };
 
 /// Batches in a fixed order: each epoch is a permutation of the samples drawn from (seed, epoch), its incomplete last batch is dropped.
-/// Only the thread that calls next() touches Tensors; the workers fill plain buffers that are used again.
+/// The workers fill plain buffers that are used again; those of a device also send the batch there, so that it travels while the step before it
+/// computes. On the CPU only the thread that calls next() touches Tensors.
 /// Throws Error if the batch is larger than the samples. A failure on a background thread is thrown by next().
 class Loader {
  public:

@@ -23,8 +23,11 @@ using Real = double;
 using Real = float;
 #endif
 using Dim = std::int64_t;
+}  // namespace siglip::inline SIGLIP_FLAVOUR
+
+namespace siglip {
 enum class Device { cpu, cuda };
 /// How matrix products of float treat their factors: as they are, or rounded to the 10 or 7 bits of mantissa that tensor cores are fastest
 /// with. Sums are float in any case.
 enum class MatmulPrecision { f32, tf32, bf16 };
-}  // namespace siglip::inline SIGLIP_FLAVOUR
+}  // namespace siglip

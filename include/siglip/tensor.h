@@ -39,6 +39,9 @@ class Tensor {
   void copy_from(const Real* host) const;  // size() values from the host
   void fill(Real value) const;
   Tensor to(Device device) const;  // a copy there, without gradient
+  /// The values themselves go there, for every handle that shares them, and lose their gradient; if they are there already, nothing happens. Borrowed
+  /// values are copied, deferred ones will be fetched to there. Throws NoBackend, and Error if memory is short there: then nothing has moved.
+  void move_to(Device device) const;
 
   // Values that lie elsewhere, for weights that are used where their file has them.
   /// The values are these size() numbers of the host, which live as long as `owner`; they need not be 64-byte aligned.
@@ -82,6 +85,7 @@ class Ids {
   Device device() const;
   const std::int32_t* data() const;  // on device(); null if not defined
   std::vector<std::int32_t> to_vector() const;
+  Ids to(Device device) const;                         // the same there; itself if it is there already
   std::int32_t smallest() const { return smallest_; }  // both 0 if there are none
   std::int32_t largest() const { return largest_; }
 
@@ -100,6 +104,15 @@ struct Parameter {
   bool decays = false;  // weight decay applies: kernels of products, nothing else
 };
 using Parameters = std::vector<Parameter>;
+void move_to(const Parameters& parameters, Device device);
+
+/// Throws NoBackend unless tensors can lie there: "WHO: this build has no CUDA backend", "WHO: no CUDA device".
+void require_device(Device device, const std::string& who);
+/// The device that --device names, cpu or cuda. Throws Error for another name, and NoBackend as require_device does: "--device cuda: no CUDA device".
+Device find_device(const std::string& name);
+/// What the device calls itself; throws NoBackend if there is none.
+std::string device_name(Device device);
+bool built_for(Device device);  // whether this build has kernels for it, there or not
 
 /// What the buffer pool of a device holds, in bytes.
 struct PoolStats {

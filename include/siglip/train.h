@@ -24,8 +24,9 @@ struct Pretrained {
   /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing, or, if the folder has
   /// checksums.txt, as those that train writes have, the file that is not as it was saved.
   static Pretrained load(const std::string& path);
-  Tensor embed(const std::vector<Image>& images) const;       // (N, E), unit rows, in batches
-  Tensor embed(const std::vector<std::string>& texts) const;  // (N, E), unit rows, in batches
+  // Computed where the model lies (move_to(model.parameters(), Device::cuda)), in batches; the result is on the CPU.
+  Tensor embed(const std::vector<Image>& images) const;       // (N, E), unit rows
+  Tensor embed(const std::vector<std::string>& texts) const;  // (N, E), unit rows
 };
 /// The folder that holds the checkpoint of `path`, as in Pretrained::load.
 std::string checkpoint_folder(const std::string& path);
@@ -67,6 +68,7 @@ struct NamedSamples {
 struct Embeddings {
   Tensor images, texts;
 };
+/// On the model's device; the result is on the CPU.
 Embeddings embed(const Siglip& model, const Samples& samples, Dim count = 0, Dim batch = 256);
 
 /// Retrieval in both directions, and zero-shot accuracy where the samples have labels. `splits` are evaluated in order; `all` candidates come
@@ -95,6 +97,7 @@ struct TrainConfig {
   bool strict = false;
   Dim seed = 0, threads = 0, eval_every = 0, save_every = 0;  // threads 0: all; eval_every 0: ten times a run; save_every 0: at evaluations
   std::string candidates = "split";
+  std::string device = "cpu", matmul_precision = "f32";  // tf32 and bf16 on a CUDA device alone
 };
 
 /// The configuration as JSON, and from it: unknown keys and wrong types throw Error naming `where` and the nearest key.
@@ -118,7 +121,8 @@ struct TrainResult {
 TrainResult train(const TrainConfig& config, std::ostream& log);
 
 /// Continues `run` (a folder, or "latest" below runs/train) from its `last`, to the same bits as if it had never been interrupted. `changes` may
-/// set only threads and save_every: anything else would change the numbers (eval_every decides which checkpoint is the best) and throws Error.
+/// set threads and save_every, and device and matmul_precision: a run may go on elsewhere, then with other rounding. Anything else would change the
+/// numbers (eval_every decides which checkpoint is the best) and throws Error.
 TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log);
 
 /// Asks a running train() to finish its step, save and return. Safe in a signal handler.

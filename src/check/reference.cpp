@@ -105,10 +105,10 @@ double typical_gradient(const SafetensorsFile& expected) {
   return *middle;
 }
 
-Outcome run(const std::string& folder, const SafetensorsFile& expected) {
-  if (is_there(folder + "/train.json")) return run_training(folder);
-  if (is_there(folder + "/loss.json")) return run_loss(folder);
-  return run_model(folder, expected.tensors());
+Outcome run(const std::string& folder, const SafetensorsFile& expected, Device device) {
+  if (is_there(folder + "/train.json")) return run_training(folder, device);
+  if (is_there(folder + "/loss.json")) return run_loss(folder, device);
+  return run_model(folder, expected.tensors(), device);
 }
 }  // namespace
 
@@ -125,12 +125,12 @@ std::vector<std::string> reference_cases(const std::string& given) {
   return cases;
 }
 
-std::vector<TensorMatch> run_reference_case(const std::string& folder) {
+std::vector<TensorMatch> run_reference_case(const std::string& folder, Device device) {
   const std::string twofold = folder + "/expected_f64.safetensors";
   const std::string path = sizeof(Real) == 8 && is_there(twofold) ? twofold : folder + "/expected.safetensors";
   const SafetensorsFile expected(path);
   require(!expected.tensors().empty(), path, "at least one tensor is expected, got none");
-  const Outcome outcome = run(folder, expected);
+  const Outcome outcome = run(folder, expected, device);
   const double typical = typical_gradient(expected);
 
   std::vector<TensorMatch> matches;

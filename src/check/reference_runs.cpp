@@ -11,15 +11,22 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-Siglip load_model(const std::string& folder) {
+Siglip load_model(const std::string& folder, Device device) {
   Siglip model(read_config(folder));
+  move_to(model.parameters(), device);
   load_parameters(folder, model.parameters());
   return model;
 }
 
+Tensor read_onto(const SafetensorsFile& file, const char* name, Device device) {
+  const Tensor x = file.read(name);
+  x.move_to(device);
+  return x;
+}
+
 // Rows of u against rows of v. u (N, E), v (M, E) → (N, M)
 Tensor logits(const Tensor& u, const Tensor& v, const Siglip& model) {
-  const Tensor l = matmul(u, v);
+  const Tensor l = matmul(u, v).to(Device::cpu);
   const Real t = std::exp(model.log_t.item()), b = model.b.item();
   for (Dim i = 0; i < l.size(); ++i) l.data()[i] = t * l.data()[i] + b;
   return l;
@@ -32,13 +39,13 @@ void name_states(std::map<std::string, Tensor>& values, const char* tower, const
 
 // ---- a model ---------------------------------------------------------------------------------------------------------------------------
 
-Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& wanted) {
+Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& wanted, Device device) {
   const auto any = [&](const auto& holds) { return std::any_of(wanted.begin(), wanted.end(), [&](const TensorInfo& t) { return holds(t.name); }); };
   const auto begins = [](const char* prefix) { return [prefix](const std::string& name) { return name.starts_with(prefix); }; };
   const bool gradients = any(begins("grad.")), loss = gradients || any(begins("loss")), both = loss || any(begins("logits_per_"));
   const bool vision_states = any(begins("hidden.vision.")), text_states = any(begins("hidden.text."));
 
-  const Siglip model = load_model(folder + "/model");
+  const Siglip model = load_model(folder + "/model", device);
   const SafetensorsFile inputs(folder + "/inputs.safetensors");
   Outcome outcome;
   if (gradients)
@@ -48,13 +55,13 @@ Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& want
   Tensor u, v;
   Tensors hidden;
   if (both || vision_states || any(begins("image_embeds"))) {
-    u = l2_normalize(model.vision.pooled(inputs.read("pixel_values"), vision_states ? &hidden : nullptr));
+    u = l2_normalize(model.vision.pooled(read_onto(inputs, "pixel_values", device), vision_states ? &hidden : nullptr));
     outcome.values.emplace("image_embeds", u);
     name_states(outcome.values, "vision", hidden);
     hidden.clear();
   }
   if (both || text_states || any(begins("text_embeds"))) {
-    v = l2_normalize(model.text.pooled(inputs.read_ids("input_ids"), text_states ? &hidden : nullptr));
+    v = l2_normalize(model.text.pooled(inputs.read_ids("input_ids").to(device), text_states ? &hidden : nullptr));
     outcome.values.emplace("text_embeds", v);
     name_states(outcome.values, "text", hidden);
   }
@@ -86,16 +93,16 @@ double number(const Json& settings, const char* key, const std::string& path) {
 }
 }  // namespace
 
-Outcome run_loss(const std::string& folder) {
+Outcome run_loss(const std::string& folder, Device device) {
   const std::string path = folder + "/loss.json";
   const Json settings = read_settings(path), reduction = settings.contains("reduction") ? settings["reduction"] : Json();
   require(reduction == "per_image" || reduction == "mean", path, "reduction is \"per_image\" or \"mean\", got ", brief(reduction));
   const SafetensorsFile inputs(folder + "/inputs.safetensors");
   Outcome outcome;
   for (const char* name : {"image_embeds", "text_embeds", "logit_scale", "logit_bias"})
-    outcome.leaves.emplace(name, inputs.read(name).require_grad());
+    outcome.leaves.emplace(name, read_onto(inputs, name, device).require_grad());
   Labels labels;
-  if (inputs.find("image_ids") || inputs.find("text_ids")) labels = {inputs.read_ids("image_ids"), inputs.read_ids("text_ids")};
+  if (inputs.find("image_ids") || inputs.find("text_ids")) labels = {inputs.read_ids("image_ids").to(device), inputs.read_ids("text_ids").to(device)};
 
   Tape tape;
   const auto leaf = [&](const char* name) { return outcome.leaves.at(name); };
@@ -128,36 +135,37 @@ struct Pairs {
     ids = all.to_vector(), rows = batches.to_vector();
     steps = batches.shape()[0], B = batches.shape()[1];
   }
-  Tensor batch_images(Dim step) const {
+  Tensor batch_images(Dim step, Device device) const {
     const Dim each = images.size() / images.dim(0);
     Tensor batch({B, images.dim(1), images.dim(2), images.dim(3)});
     for (Dim k = 0; k < B; ++k) std::copy_n(images.data() + row(step, k) * each, each, batch.data() + k * each);
+    batch.move_to(device);
     return batch;
   }
-  Ids batch_ids(Dim step) const {
+  Ids batch_ids(Dim step, Device device) const {
     const Dim T = static_cast<Dim>(ids.size()) / images.dim(0);
     std::vector<std::int32_t> batch;
     for (Dim k = 0; k < B; ++k) batch.insert(batch.end(), ids.begin() + row(step, k) * T, ids.begin() + (row(step, k) + 1) * T);
-    return Ids({B, T}, batch);
+    return Ids({B, T}, batch, device);
   }
   Dim row(Dim step, Dim k) const { return rows[static_cast<std::size_t>(step * B + k)]; }
 };
 }  // namespace
 
-Outcome run_training(const std::string& folder) {
+Outcome run_training(const std::string& folder, Device device) {
   const std::string path = folder + "/train.json";
   const Json settings = read_settings(path);
   const auto setting = [&](const char* key) { return number(settings, key, path); };
   const double lr = setting("lr"), clip = setting("clip");
   const Dim warmup = static_cast<Dim>(setting("warmup"));
-  const Siglip model = load_model(folder + "/model");
+  const Siglip model = load_model(folder + "/model", device);
   const Pairs pairs(folder + "/inputs.safetensors");
   AdamW optimizer(model.parameters(), {setting("beta1"), setting("beta2"), setting("eps"), setting("weight_decay")});
 
   std::vector<Real> losses, norms;
   for (Dim step = 0; step < pairs.steps; ++step) {
     Tape tape;
-    const Tensor loss = sigmoid_loss(model.vision(pairs.batch_images(step)), model.text(pairs.batch_ids(step)), model.log_t, model.b);
+    const Tensor loss = sigmoid_loss(model.vision(pairs.batch_images(step, device)), model.text(pairs.batch_ids(step, device)), model.log_t, model.b);
     tape.backward(loss);
     const double norm = global_grad_norm(optimizer.parameters());
     require(std::isfinite(norm), folder, "a finite gradient is expected, got none at step ", step);

@@ -12,7 +12,7 @@ struct Outcome {
 };
 
 /// Of all that a model gives, what `wanted` names: no tower runs, and nothing is kept or differentiated, without need.
-Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& wanted);
-Outcome run_loss(const std::string& folder);
-Outcome run_training(const std::string& folder);
+Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& wanted, Device device);
+Outcome run_loss(const std::string& folder, Device device);
+Outcome run_training(const std::string& folder, Device device);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

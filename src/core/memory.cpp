@@ -1,15 +1,34 @@
 // memory.cpp — the kernels that move and fill memory.
 #include <algorithm>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 #include "core/parallel.h"
 #include "kernels.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 constexpr Dim block = 1 << 15;  // reals a task: worth a thread, and whole cache lines
 
-void cpu::obtain_memory(void** memory, std::size_t bytes) { *memory = std::aligned_alloc(64, bytes); }
+void cpu::obtain_memory(void** memory, std::size_t bytes) {
+  constexpr std::size_t line = 64;  // of the cache, and the widest vector register
+  *memory = bytes > SIZE_MAX - line ? nullptr : std::aligned_alloc(line, (bytes + line - 1) / line * line);
+}
 void cpu::release_memory(void* memory) { std::free(memory); }
+
+void cpu::memory_left(std::int64_t* free_bytes, std::int64_t* all_bytes) {
+  const std::int64_t page = sysconf(_SC_PAGESIZE);
+#ifdef _SC_AVPHYS_PAGES
+  *free_bytes = page * sysconf(_SC_AVPHYS_PAGES);
+#else
+  *free_bytes = 0;  // not told
+#endif
+  *all_bytes = page * sysconf(_SC_PHYS_PAGES);
+}
+
+void cpu::device_name(char* name, Dim bytes) { std::snprintf(name, static_cast<std::size_t>(bytes), "CPU"); }
+
 // memcpy wants addresses also for no bytes, and an empty vector has none.
 void cpu::copy_in(void* memory, const void* host, std::size_t bytes) {
   if (bytes) std::memcpy(memory, host, bytes);

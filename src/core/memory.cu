@@ -1,4 +1,5 @@
 // memory.cu — the CUDA twin of memory.cpp: device memory, uploads beside the computing, and the kernels that fill and add.
+#include <cstdio>
 #include <cstring>
 #include <mutex>
 #include <vector>
@@ -106,6 +107,15 @@ void memory_left(std::int64_t* free_bytes, std::int64_t* all_bytes) {
   check(cudaMemGetInfo(&left, &all), "memory_left", "free memory");
   *free_bytes = static_cast<std::int64_t>(left);
   *all_bytes = static_cast<std::int64_t>(all);
+}
+
+void device_name(char* name, Dim bytes) {
+  context();
+  int device = 0;
+  cudaDeviceProp properties;
+  check(cudaGetDevice(&device), "device_name", "the current device");
+  check(cudaGetDeviceProperties(&properties, device), "device_name", "its properties");
+  std::snprintf(name, static_cast<std::size_t>(bytes), "%s", properties.name);
 }
 
 void copy_in(void* memory, const void* host, std::size_t bytes) {

@@ -1,10 +1,12 @@
 #include "core/pool.h"
 #include <array>
 #include <algorithm>
-#include <cstring>
+#include <cstdio>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <new>
+#include <string>
 #include <utility>
 #include <vector>
 #include "kernels.h"
@@ -12,13 +14,10 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-constexpr std::size_t alignment = 64;  // a cache line, and the widest vector register
-
 bool poisoned = false;
 
-std::size_t rounded(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
-
-// One pool for each device. Waiting buffers are kept by exact size: the sizes of a training step repeat.
+// One pool for each device. Buffers have exactly the size that was asked for, so that a step past the end is one; those that wait are kept by
+// their size: the sizes of a training step repeat.
 struct Pool {
   std::mutex mutex;
   std::map<std::size_t, std::vector<void*>> waiting;
@@ -39,10 +38,29 @@ void release_waiting(Pool& pool, Device device) {
     }
   pool.waiting.clear();
 }
+
+// "1.2 GiB"
+std::string size_text(std::int64_t bytes) {
+  const char* const units[] = {"bytes", "KiB", "MiB", "GiB"};
+  double size = double(bytes);
+  std::size_t unit = 0;
+  for (; size >= 1024 && unit < 3; ++unit) size /= 1024;
+  char text[64];
+  std::snprintf(text, sizeof text, unit ? "%.1f %s" : "%.0f %s", size, units[unit]);
+  return text;
+}
+
+// Where the memory has gone, once nothing waits any more.
+[[noreturn]] void fail_for_lack(std::int64_t bytes, std::int64_t waiting, const Pool& pool, Device device) {
+  std::int64_t left = 0, all = 0;
+  LAUNCH(device, memory_left, &left, &all);
+  fail("Tensor", size_text(bytes), device == Device::cpu ? " are wanted of the system, " : " are wanted on the CUDA device, ", size_text(left),
+       " of ", size_text(all), " are free; this process holds ", size_text(pool.stats.in_use), " of it in use, and ", size_text(waiting),
+       " that waited were given back");
+}
 }  // namespace
 
-Buffer::Buffer(std::size_t bytes, Device device) : bytes_(rounded(bytes)), device_(device) {
-  if (bytes_ == 0) bytes_ = alignment;
+Buffer::Buffer(std::size_t bytes, Device device) : bytes_(std::max<std::size_t>(bytes, 1)), device_(device) {
   Pool& pool = pool_of(device);
   std::lock_guard lock(pool.mutex);
   const std::int64_t signed_bytes = static_cast<std::int64_t>(bytes_);
@@ -52,16 +70,17 @@ Buffer::Buffer(std::size_t bytes, Device device) : bytes_(rounded(bytes)), devic
   } else {
     LAUNCH(device, obtain_memory, &memory_, bytes_);
     if (!memory_) {  // what waits in other sizes may make room
+      const std::int64_t waiting = pool.stats.reserved - pool.stats.in_use;
       release_waiting(pool, device);
       LAUNCH(device, obtain_memory, &memory_, bytes_);
+      if (!memory_) fail_for_lack(signed_bytes, waiting, pool, device);
     }
-    if (!memory_) fail("Tensor", "memory for ", bytes_, " bytes is wanted, the system gave none (", pool.stats.in_use, " bytes are in use)");
     pool.stats.reserved += signed_bytes;
     ++pool.stats.allocations;
   }
   pool.stats.in_use += signed_bytes;
   pool.stats.peak = std::max(pool.stats.peak, pool.stats.in_use);
-  if (poisoned && device == Device::cpu) std::memset(memory_, 0xff, bytes_);
+  if (poisoned) LAUNCH(device, fill, static_cast<Real*>(memory_), std::numeric_limits<Real>::quiet_NaN(), static_cast<Dim>(bytes_ / sizeof(Real)));
 }
 
 void poison_pool(bool on) { poisoned = on; }

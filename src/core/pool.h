@@ -4,7 +4,8 @@
 #include "siglip/tensor.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-/// A piece of memory of one device, 64-byte aligned, given back to the pool at the end of its life. Uninitialised.
+/// A piece of memory of one device, of exactly the size asked for (one byte for none) and 64-byte aligned, given back to the pool at the end of its
+/// life. Uninitialised.
 class Buffer {
  public:
   Buffer() = default;
@@ -22,6 +23,6 @@ class Buffer {
   Device device_ = Device::cpu;
 };
 
-/// For checks: every buffer on the host is handed out full of NaN, so that nothing is right by luck.
+/// For checks: every buffer is handed out full of NaN, so that nothing is right by luck.
 void poison_pool(bool on);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -102,8 +102,33 @@ void Tensor::fill(Real value) const { LAUNCH(device(), fill, data(), value, size
 
 Tensor Tensor::to(Device device) const {
   Tensor copy(shape_, device);
-  copy.copy_from(to_vector().data());
+  if (this->device() == Device::cpu)
+    copy.copy_from(data());
+  else
+    copy.copy_from(to_vector().data());
   return copy;
+}
+
+void Tensor::move_to(Device device) const {
+  require_device(device, "move_to");
+  if (device == this->device()) return;
+  Buffer moved;
+  if (allocated()) {  // otherwise there is nothing to carry: the memory is taken there when it is asked for
+    moved = Buffer(bytes_of(size_), device);
+    if (device == Device::cpu)
+      LAUNCH(this->device(), copy_out, moved.data(), data(), bytes_of(size_));
+    else
+      LAUNCH(device, copy_in, moved.data(), data(), bytes_of(size_));
+  }
+  storage_->value = std::move(moved);
+  storage_->borrowed = nullptr;
+  storage_->owner = nullptr;
+  storage_->grad = Buffer();
+  storage_->device = device;
+}
+
+void move_to(const Parameters& parameters, Device device) {
+  for (const Parameter& p : parameters) p.value.move_to(device);
 }
 
 Tensor Tensor::reshape(Shape shape) const {
@@ -175,6 +200,27 @@ std::vector<std::int32_t> Ids::to_vector() const {
   LAUNCH(device(), copy_out, host.data(), data(), host.size() * sizeof(std::int32_t));
   return host;
 }
+
+Ids Ids::to(Device device) const { return device == this->device() ? *this : Ids(shape_, to_vector(), device); }
+
+void require_device(Device device, const std::string& who) {
+  if (device == Device::cuda) cuda::require_backend(who.c_str());
+}
+
+Device find_device(const std::string& name) {
+  require(name == "cpu" || name == "cuda", "--device", "cpu or cuda is expected, got \"", name, "\"");
+  const Device device = name == "cuda" ? Device::cuda : Device::cpu;
+  require_device(device, "--device cuda");
+  return device;
+}
+
+std::string device_name(Device device) {
+  char name[256] = "";
+  LAUNCH(device, device_name, name, static_cast<Dim>(sizeof name));
+  return name;
+}
+
+bool built_for(Device device) { return device == Device::cpu || cuda::is_built(); }
 
 void set_threads(int count) {
   require(count >= 1, "set_threads", "at least 1 thread, got ", count);

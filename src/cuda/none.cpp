@@ -7,5 +7,6 @@
   void name arguments { require_backend(#name); }
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
 void require_backend(const char* kernel) { throw NoBackend(op_of_kernel(kernel) + ": this build has no CUDA backend"); }
+bool is_built() { return false; }
 #include "kernels.inc"
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <numeric>
 #include <thread>
+#include <utility>
 #include "siglip/data.h"
 #include "siglip/error.h"
 #include "siglip/rng.h"
@@ -40,8 +41,15 @@ struct Slot {
   std::vector<Real> images;
   std::vector<std::int32_t> tokens, caption_ids;
   std::vector<Dim> samples;
+  Batch batch;  // of a device: what next() gives
   bool ready = false;
 };
+
+// The tensors of a filled slot. b pairs of pictures with `size` pixels an edge.
+Batch tensors_of(const Slot& slot, Dim b, Dim size, Device device) {
+  return {Tensor::from({b, 3, size, size}, slot.images, device), Ids({b, static_cast<Dim>(slot.tokens.size()) / b}, slot.tokens, device),
+          Ids({b}, slot.caption_ids, device), slot.samples};
+}
 }  // namespace
 
 struct Loader::State {
@@ -57,6 +65,9 @@ struct Loader::State {
   std::exception_ptr failure;
   std::vector<std::thread> workers;
 
+  bool sends() const { return options.device != Device::cpu; }
+  Batch batch(const Slot& slot) const { return tensors_of(slot, options.batch_size, samples->image_size(), options.device); }
+  void reserve() const;
   Slot& slot(Dim step) { return slots[static_cast<std::size_t>(step % options.ahead)]; }
   void fill(Slot& slot, Epoch& epoch, Dim step) const;
   void work();
@@ -78,6 +89,18 @@ void Loader::State::fill(Slot& slot, Epoch& epoch, Dim step) const {
     slot.tokens.insert(slot.tokens.end(), samples->ids(i).begin(), samples->ids(i).end());
     slot.caption_ids.push_back(samples->caption_id(i));
   }
+  if (sends()) slot.batch = batch(slot);
+}
+
+// Memory of the device for all batches that there can be at once, so that no step waits for an allocation.
+void Loader::State::reserve() const {
+  const Dim b = options.batch_size, size = samples->image_size();
+  Slot any;
+  any.images.resize(static_cast<std::size_t>(b * 3 * size * size));
+  any.tokens.resize(static_cast<std::size_t>(b) * samples->ids(0).size());
+  any.caption_ids.resize(static_cast<std::size_t>(b));
+  std::vector<Batch> room;
+  for (Dim i = 0; i <= options.ahead; ++i) room.push_back(batch(any));
 }
 
 void Loader::State::work() {
@@ -123,6 +146,7 @@ Loader::Loader(std::shared_ptr<const Samples> samples, const LoaderOptions& opti
   state.options = options;
   state.slots.resize(static_cast<std::size_t>(options.ahead));
   state.taken = state.given = options.first_step;
+  if (state.sends()) state.reserve();
   try {
     for (int i = 0; i < options.workers; ++i) state.workers.emplace_back([&state] { state.work(); });
   } catch (...) {
@@ -142,14 +166,9 @@ Batch Loader::next() {
   if (!slot.ready) std::rethrow_exception(state.failure);
   lock.unlock();  // a ready slot is nobody else's
 
-  Batch batch;
-  batch.wait_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const Dim b = state.options.batch_size, size = state.samples->image_size();
-  batch.images = Tensor({b, 3, size, size});
-  batch.images.copy_from(slot.images.data());
-  batch.tokens = Ids({b, static_cast<Dim>(slot.tokens.size()) / b}, slot.tokens);
-  batch.caption_ids = Ids({b}, slot.caption_ids);
-  batch.samples = slot.samples;
+  const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
+  Batch batch = state.sends() ? std::exchange(slot.batch, {}) : state.batch(slot);
+  batch.wait_seconds = waited.count();
 
   lock.lock();
   slot.ready = false;

@@ -55,11 +55,10 @@ Tensor resize_positions(const Tensor& positions, Dim grid, PositionFilter filter
   const Dim C = positions.dim(1), g = std::lround(std::sqrt(static_cast<double>(positions.dim(0))));
   require(g >= 1 && g * g == positions.dim(0), "resize_positions", "the positions of a square grid are expected, got ", positions.dim(0));
   require(grid >= 1 && grid <= 256, "resize_positions", "a grid of 1 to 256 patches an edge is expected, got ", grid);
-  const std::vector<double> in(positions.data(), positions.data() + positions.size());
+  const std::vector<Real> given = positions.to_vector();
+  const std::vector<double> in(given.begin(), given.end());
   const std::vector<double> wide = resize_axis(in, g, g, grid, C, filter), out = resize_axis(wide, 1, g, grid, grid * C, filter);
-  const Tensor resized({grid * grid, C});
-  std::transform(out.begin(), out.end(), resized.data(), [](double value) { return static_cast<Real>(value); });
-  return resized;
+  return Tensor::from({grid * grid, C}, std::vector<Real>(out.begin(), out.end()), positions.device());
 }
 
 Siglip at_resolution(const Siglip& model, Dim image_size, PositionFilter filter) {

@@ -85,6 +85,8 @@ void validate(const TrainConfig& c) {
   one_of("--positives", c.positives, {"diagonal", "caption"});
   one_of("--reduction", c.reduction, {"per_image", "mean"});
   one_of("--filter", c.filter, {"bilinear", "bicubic"});
+  one_of("--device", c.device, {"cpu", "cuda"});
+  find_precision(c.matmul_precision, c.device == "cuda" ? Device::cuda : Device::cpu);
   within("--steps", double(c.steps), 0, 1e9);
   within("--epochs", c.epochs, 0, 1e6);
   within("--batch-size", double(c.batch_size), 2, 1 << 20);
@@ -104,6 +106,13 @@ void validate(const TrainConfig& c) {
   within("--save-every", double(c.save_every), 0, 1e9);
   Candidates::parse(c.candidates);
   initial_bias(c, 2);
+}
+
+MatmulPrecision find_precision(const std::string& name, Device device) {
+  require(name == "f32" || name == "tf32" || name == "bf16", "--matmul-precision", "f32, tf32 or bf16 is expected, got \"", name, "\"");
+  require(name == "f32" || device != Device::cpu, "--matmul-precision", "f32 is expected on the CPU, got ", name, ", which needs --device cuda");
+  if (name == "bf16") return MatmulPrecision::bf16;
+  return name == "tf32" ? MatmulPrecision::tf32 : MatmulPrecision::f32;
 }
 
 double initial_bias(const TrainConfig& c, Dim batch) {

@@ -19,12 +19,15 @@ Candidates Candidates::parse(const std::string& text) {
 
 Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim batch) {
   const Dim N = count ? std::min(count, samples.size()) : samples.size(), E = model.config.projection;
+  const Device device = model.log_t.device();
   Embeddings all{Tensor({N, E}), Tensor({N, E})};
   for (Dim begin = 0; begin < N; begin += batch) {
     const Dim end = std::min(N, begin + batch);
-    const Tensor u = model.vision(samples.images(begin, end)), v = model.text(samples.tokens(begin, end));
-    std::copy(u.data(), u.data() + u.size(), all.images.data() + begin * E);
-    std::copy(v.data(), v.data() + v.size(), all.texts.data() + begin * E);
+    const Tensor pictures = samples.images(begin, end);
+    pictures.move_to(device);
+    const Tensor u = model.vision(pictures), v = model.text(samples.tokens(begin, end).to(device));
+    u.read(all.images.data() + begin * E, 0, u.size());
+    v.read(all.texts.data() + begin * E, 0, v.size());
   }
   return all;
 }
@@ -144,7 +147,8 @@ std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSam
     std::vector<bool> seen = nothing_seen;
     for (const Embedded& e : embedded) add_candidates(all_pictures, all_captions, seen, e, 0, e.count);
   }
-  const Tensor classes = class_texts.defined() ? model.text(class_texts) : Tensor();
+  const Tensor classes = class_texts.defined() ? model.text(class_texts.to(model.log_t.device())) : Tensor();
+  if (classes.defined()) classes.move_to(Device::cpu);
 
   std::vector<Evaluation> results;
   for (std::size_t s = 0; s < splits.size(); ++s) {

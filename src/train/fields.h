@@ -40,6 +40,8 @@ void each_field(TrainConfig& c, const Visit& visit) {
   visit("candidates", c.candidates, "retrieval among: split, all (every split), or groups of N pairs");
   visit("seed", c.seed, "of everything random");
   visit("threads", c.threads, "0: all processors; results do not depend on it");
+  visit("device", c.device, "cpu or cuda");
+  visit("matmul_precision", c.matmul_precision, "f32, tf32 or bf16: how a CUDA device rounds the factors of matrix products");
   visit("eval_every", c.eval_every, "steps between evaluations; 0: ten times a run");
   visit("save_every", c.save_every, "steps between checkpoints; 0: at every evaluation");
   visit("out", c.out, "run folder; default runs/train/NAME, NAME2, ...");
@@ -48,6 +50,8 @@ void each_field(TrainConfig& c, const Visit& visit) {
 
 /// b at the start: the number that --bias-init says, or -ln(batch - 1).
 double initial_bias(const TrainConfig& config, Dim batch);
+/// What --matmul-precision says, f32, tf32 or bf16. Throws Error for another word, and for another than f32 on the CPU.
+MatmulPrecision find_precision(const std::string& name, Device device);
 /// The named model with the run's changes of size.
 SiglipConfig model_config(const TrainConfig& config, Dim vocab_size);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

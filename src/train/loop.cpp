@@ -31,15 +31,17 @@ struct PairProbabilities {
   double positive = 0, negative = 0;
 };
 
-// Mean σ(t <u_i, v_j> + b) of matching and of other pairs, among the first 256 of a batch.
+// The first 256 rows, on the host.
+Tensor first_rows(const Tensor& x) {
+  const Tensor rows({std::min<Dim>(256, x.rows()), x.columns()});
+  x.read(rows.data(), 0, rows.size());
+  return rows;
+}
+
+// Mean σ(t <u_i, v_j> + b) of matching and of other pairs.
 PairProbabilities pair_probabilities(const Tensor& u, const Tensor& v, double t, double b, const std::vector<std::int32_t>& captions) {
-  const Dim n = std::min<Dim>(256, u.rows()), E = u.columns();
-  Tensor logits({n, n});
-  {
-    const Tensor us = Tensor::from({n, E}, std::vector<Real>(u.data(), u.data() + n * E)),
-                 vs = Tensor::from({n, E}, std::vector<Real>(v.data(), v.data() + n * E));
-    logits = matmul(us, vs);
-  }
+  const Dim n = u.rows();
+  const Tensor logits = matmul(u, v);
   double sums[2] = {}, counts[2] = {};
   for (Dim i = 0; i < n; ++i)
     for (Dim j = 0; j < n; ++j) {
@@ -53,7 +55,14 @@ PairProbabilities pair_probabilities(const Tensor& u, const Tensor& v, double t,
 struct StepResult {
   LogRow row;
   Tensor u, v;
+  std::vector<std::int32_t> captions;  // ids
 };
+
+std::vector<std::int32_t> captions_of(const Session& s, const Batch& batch) {
+  std::vector<std::int32_t> ids;
+  for (const Dim i : batch.samples) ids.push_back(s.splits[0].samples->caption_id(i));
+  return ids;
+}
 
 StepResult train_step(Session& s, const Batch& batch) {
   const TrainConfig& c = s.config;
@@ -61,29 +70,32 @@ StepResult train_step(Session& s, const Batch& batch) {
   LogRow& row = result.row;
   row.step = s.step + 1;
   row.lr = c.lr * cosine_rate(s.step, c.warmup, c.steps);
-  row.t = std::exp(double(s.model.log_t.item()));
-  row.b = c.loss == "softmax" ? 0 : double(s.model.b.item());
+  Tensor loss;
   {
     Tape tape;
     const Tensor u = s.model.vision(batch.images), v = s.model.text(batch.tokens);
     const Labels labels = c.positives == "caption" ? Labels{batch.caption_ids, batch.caption_ids} : Labels{};
-    const Tensor loss = c.loss == "softmax"
-                            ? softmax_loss(u, v, s.model.log_t)
-                            : sigmoid_loss(u, v, s.model.log_t, s.model.b, labels, c.reduction == "mean" ? Reduction::mean : Reduction::per_image);
-    row.loss = double(loss.item());
-    if (!std::isfinite(row.loss)) stop_not_finite(s, row.step, "the loss");
+    loss = c.loss == "softmax" ? softmax_loss(u, v, s.model.log_t)
+                               : sigmoid_loss(u, v, s.model.log_t, s.model.b, labels, c.reduction == "mean" ? Reduction::mean : Reduction::per_image);
     tape.backward(loss);
     result.u = u, result.v = v;
   }
+  // All numbers that the host wants are read here, where forward and backward have been asked for: a device is waited for once a step.
   std::string worst;
   row.grad_norm = global_grad_norm(s.optimizer.parameters(), &worst);
+  row.loss = double(loss.item());
+  row.t = std::exp(double(s.model.log_t.item()));
+  row.b = c.loss == "softmax" ? 0 : double(s.model.b.item());
+  const Tensor u = first_rows(result.u), v = first_rows(result.v);
+  if (!std::isfinite(row.loss)) stop_not_finite(s, row.step, "the loss");
   if (!std::isfinite(row.grad_norm)) stop_not_finite(s, row.step, "the gradient of " + worst);
   s.optimizer.step(row.lr, clip_factor(row.grad_norm, c.grad_clip));
   s.optimizer.zero_grad();
 
-  std::vector<std::int32_t> labels = batch.caption_ids.to_vector();
+  result.captions = captions_of(s, batch);
+  std::vector<std::int32_t> labels = result.captions;
   if (c.positives == "diagonal") std::iota(labels.begin(), labels.end(), 0);
-  const PairProbabilities p = pair_probabilities(result.u, result.v, row.t, row.b, labels);
+  const PairProbabilities p = pair_probabilities(u, v, row.t, row.b, labels);
   row.p_positive = p.positive, row.p_negative = p.negative;
   return result;
 }
@@ -145,7 +157,7 @@ TrainResult run_loop(Session& s) {
   RunLog run_log(*s.run, s.step);
   LoaderOptions options;
   options.batch_size = c.batch_size, options.seed = static_cast<std::uint64_t>(c.seed), options.first_step = s.step;
-  options.augmentation = {c.shift, c.scale, c.flip};
+  options.augmentation = {c.shift, c.scale, c.flip}, options.device = find_device(c.device);
   Loader loader(s.splits[0].samples, options);
   Progress progress((*s.log), progress_options((*s.log), c.steps));
   const Clock::time_point start = Clock::now();
@@ -167,7 +179,7 @@ TrainResult run_loop(Session& s) {
     waited += batch.wait_seconds;
     StepResult result = train_step(s, batch);
     LogRow& row = result.row;
-    const Repeats repeats = repeats_told ? Repeats{} : count_repeats(batch.caption_ids.to_vector());
+    const Repeats repeats = repeats_told ? Repeats{} : count_repeats(result.captions);
     if (repeats.others > 0) progress.message(repeats_message(repeats, row.step, c)), repeats_told = true;
     if (s.step == 0) check_first_step(c, result, repeats, progress);
     s.moving_loss = s.step == 0 ? row.loss : 0.95 * s.moving_loss + 0.05 * row.loss;
@@ -204,8 +216,15 @@ TrainResult run_loop(Session& s) {
     (*s.log) << "stopped after step " << s.step << " of " << c.steps << "; continue with:  siglip train --resume " << s.run->path() << '\n';
     return result;
   }
-  write_file(s.run->file("summary.json"), evaluations_json(s.best, s.step, s.seconds, peak_memory()));
+  const std::int64_t device_memory = options.device == Device::cpu ? 0 : pool_stats(options.device).peak;
+  write_file(s.run->file("summary.json"), evaluations_json(s.best, s.step, s.seconds, peak_memory(), device_memory));
   return result;
+}
+
+// ", on NVIDIA H200 with tf32 products"; nothing on the CPU.
+std::string on_device(const TrainConfig& c) {
+  if (c.device == "cpu") return "";
+  return ", on " + device_name(find_device(c.device)) + " with " + c.matmul_precision + " products";
 }
 }  // namespace
 
@@ -214,10 +233,10 @@ void request_stop() noexcept { stop_requested = true; }
 TrainResult train(const TrainConfig& config, std::ostream& log) {
   stop_requested = false;
   validate(config);
-  Session s = set_up(config, nullptr, log);
+  Session s = set_up(config, nullptr, log);  // asks for the device first
   write_file(s.run->file("train.json"), to_json(s.config));
   log << "run: " << s.run->path() << ", " << s.config.model << " with " << s.model.parameter_count() << " parameters, " << s.config.steps
-      << " steps of " << s.config.batch_size << " pairs, " << threads() << " threads\n";
+      << " steps of " << s.config.batch_size << " pairs, " << threads() << " threads" << on_device(s.config) << '\n';
   return run_loop(s);
 }
 
@@ -230,10 +249,11 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
   TrainConfig kept = config;
   for (const std::string& change : changes) set(config, change);
   kept.threads = config.threads, kept.save_every = config.save_every;
+  kept.device = config.device, kept.matmul_precision = config.matmul_precision;
   const Json before = parse_json(to_json(kept), path), after = parse_json(to_json(config), path);
   for (const auto& [key, value] : after.items())
     require(value == before[key], "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(),
-            " (only threads and save_every may change)");
+            " (only threads, save_every, device and matmul_precision may change)");
   validate(config);
   const std::string last = folder->file("last");
   std::error_code none;
@@ -241,7 +261,7 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
   verify_checksums(last);
   Session s = set_up(config, std::move(folder), log);
   load_state(s);
-  log << "run: " << s.run->path() << " continues after step " << s.step << " of " << s.config.steps << '\n';
+  log << "run: " << s.run->path() << " continues after step " << s.step << " of " << s.config.steps << on_device(s.config) << '\n';
   return run_loop(s);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

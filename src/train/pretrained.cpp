@@ -44,7 +44,7 @@ Tensor in_batches(std::size_t count, Dim E, const Embed& embed) {
   Tensor all({static_cast<Dim>(count), E});
   for (std::size_t begin = 0; begin < count; begin += batch) {
     const Tensor rows = embed(begin, std::min(count, begin + batch));
-    std::copy(rows.data(), rows.data() + rows.size(), all.data() + static_cast<Dim>(begin) * E);
+    rows.read(all.data() + static_cast<Dim>(begin) * E, 0, rows.size());
   }
   return all;
 }
@@ -52,14 +52,16 @@ Tensor in_batches(std::size_t count, Dim E, const Embed& embed) {
 
 Tensor Pretrained::embed(const std::vector<Image>& images) const {
   return in_batches(images.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
-    return model.vision(pixel_values(std::span(images).subspan(begin, end - begin), preprocessing));
+    const Tensor pixels = pixel_values(std::span(images).subspan(begin, end - begin), preprocessing);
+    pixels.move_to(model.log_t.device());
+    return model.vision(pixels);
   });
 }
 
 Tensor Pretrained::embed(const std::vector<std::string>& texts) const {
   return in_batches(texts.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
     const auto at = [&](std::size_t i) { return texts.begin() + static_cast<std::ptrdiff_t>(i); };
-    return model.text(tokenizer->encode(std::vector<std::string>(at(begin), at(end))));
+    return model.text(tokenizer->encode(std::vector<std::string>(at(begin), at(end))).to(model.log_t.device()));
   });
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

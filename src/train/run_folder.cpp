@@ -214,7 +214,7 @@ RunHistory read_history(const std::string& run) {
   return history;
 }
 
-std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t memory) {
+std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t memory, std::int64_t device_memory) {
   require(!evaluations.empty(), "evaluation", "at least one split is expected, got none");
   // The headline is the first split that is not train.
   const Evaluation* headline = &evaluations.front();
@@ -229,6 +229,7 @@ std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim ste
   if (steps) json["steps"] = steps;
   json["seconds"] = seconds;
   json["peak_memory_bytes"] = memory;
+  if (device_memory) json["device_peak_memory_bytes"] = device_memory;
   return json.dump(2) + "\n";
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

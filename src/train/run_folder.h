@@ -50,5 +50,6 @@ struct RunHistory {
 RunHistory read_history(const std::string& run);
 
 /// The contract of eval --json and summary.json.
-std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t peak_memory);
+std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t peak_memory,
+                             std::int64_t device_memory = 0);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

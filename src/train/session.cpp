@@ -6,6 +6,7 @@
 #include <ostream>
 #include "io/checksum.h"
 #include "siglip/error.h"
+#include "siglip/ops.h"
 #include "train/evaluate.h"
 #include "train/evaluation_json.h"
 #include "train/fields.h"
@@ -72,7 +73,9 @@ void resolve(TrainConfig& c, Dim samples) {
 }  // namespace
 
 Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream& log) {
+  const Device device = find_device(config.device);
   if (config.threads) set_threads(static_cast<int>(config.threads));
+  set_matmul_precision(device, find_precision(config.matmul_precision, device));
   const DataSet data = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
   std::unique_ptr<Tokenizer> tokenizer =
       run ? read_tokenizer(run->file("last")) : learn_words(captions_of(data.split("train")), model_config(config, 3).context);
@@ -83,6 +86,7 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
   resolve(config, pairs);
 
   initialize(model, static_cast<std::uint64_t>(config.seed), initial_bias(config, config.batch_size));
+  move_to(model.parameters(), device);
   Parameters trained = model.parameters();
   if (config.loss == "softmax") std::erase_if(trained, [](const Parameter& p) { return p.name == "logit_bias"; });  // it has none
   AdamW optimizer(trained, {config.beta1, config.beta2, 1e-8, config.wd});
@@ -126,11 +130,13 @@ void require_finite(const Session& s, const Parameters& tensors) {
   }
 }
 
-// train.json can be edited between two sessions. Where the data lies and the run is called may change: the data have their fingerprint.
+// train.json can be edited between two sessions. Where the data lies, the run is called and it computes may change: the data have their
+// fingerprint.
 void require_same_config(const TrainConfig& config, const Json& saved, const std::string& run) {
   const Json now = parse_json(to_json(config), "config");
   for (const auto& [key, value] : saved.items()) {
-    const bool free = key == "threads" || key == "save_every" || key == "data" || key == "out" || key == "name" || key == "strict";
+    const bool free = key == "threads" || key == "save_every" || key == "device" || key == "matmul_precision" || key == "data" || key == "out" ||
+                      key == "name" || key == "strict";
     if (!free && now.at(key) != value)
       fail(run + "/train.json", key, " = ", value.dump(), " as the run began with is expected, got ", now.at(key).dump());
   }

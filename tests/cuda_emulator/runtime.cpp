@@ -60,6 +60,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   *value = attribute == cudaDevAttrL2CacheSize ? 1 << 20 : 4;  // a small device, so that small sizes take the paths of large ones
   return cudaSuccess;
 }
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {"tests/cuda_emulator"};
+  return cudaSuccess;
+}
 cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* all_bytes) {
   emulator::memory_info(free_bytes, all_bytes);
   return cudaSuccess;

@@ -7,13 +7,14 @@
 #include "verbs.h"
 
 namespace siglip::tools {
-BenchInputs random_inputs(const SiglipConfig& c, Dim batch) {
+BenchInputs random_inputs(const SiglipConfig& c, Dim batch, Device device) {
   Rng rng(1);
   const Tensor images({batch, 3, c.image_size, c.image_size});
   for (Dim i = 0; i < images.size(); ++i) images.data()[i] = static_cast<Real>(rng.uniform(-1, 1));
   std::vector<std::int32_t> ids(static_cast<std::size_t>(batch * c.context));
   for (std::int32_t& id : ids) id = static_cast<std::int32_t>(rng.below(c.vocab_size));
-  return {images, Ids({batch, c.context}, ids)};
+  images.move_to(device);
+  return {images, Ids({batch, c.context}, ids, device)};
 }
 
 SiglipConfig bench_model(const std::string& name, Dim vocab) {

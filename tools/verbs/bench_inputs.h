@@ -11,7 +11,7 @@ struct BenchInputs {
   Tensor images;
   Ids tokens;
 };
-BenchInputs random_inputs(const SiglipConfig& config, Dim batch);
+BenchInputs random_inputs(const SiglipConfig& config, Dim batch, Device device);
 /// The shape of a named model with `vocab` words; 0: as the name has it. Throws WrongUse naming --model.
 SiglipConfig bench_model(const std::string& name, Dim vocab);
 /// The numbers of "1,8", each from 1 to `most`. Throws WrongUse naming --batch.

@@ -2,20 +2,23 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
+#include <numeric>
 #include "core/memory.h"
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/loss.h"
 #include "siglip/model.h"
+#include "siglip/ops.h"
 #include "siglip/optim.h"
 #include "siglip/tape.h"
+#include "train/fields.h"
 #include "verbs.h"
 #include "verbs/bench_inputs.h"
 
 namespace siglip::tools {
 namespace {
 struct Settings {
-  std::string model = "tiny";
+  std::string model = "tiny", device = "cpu", matmul_precision = "f32";
   std::int64_t batch = 256, vocab = 2000, repeat = 10;
   bool json = false;
 };
@@ -24,11 +27,13 @@ enum Phase { vision, text, loss, backward, optimizer, phases };
 constexpr const char* phase_names[phases] = {"vision", "text", "loss", "backward", "optimizer"};
 using Seconds = std::array<double, phases>;
 
-// The step of the trainer, with a clock read between its parts.
-Seconds step(const Siglip& model, AdamW& adamw, const BenchInputs& data) {
+// The step of the trainer, with a clock read between its parts. `wait`: a device is waited for at each reading; otherwise at the end alone, and
+// the times between say when the host had asked for all, not when it was done.
+Seconds step(const Siglip& model, AdamW& adamw, const BenchInputs& data, bool wait) {
   Seconds seconds{};
   auto last = std::chrono::steady_clock::now();
   const auto lap = [&](Phase phase) {
+    if (wait || phase == optimizer) model.b.item();
     const auto now = std::chrono::steady_clock::now();
     seconds[phase] = std::chrono::duration<double>(now - last).count();
     last = now;
@@ -50,31 +55,47 @@ Seconds step(const Siglip& model, AdamW& adamw, const BenchInputs& data) {
   return seconds;
 }
 
+MatmulPrecision precision_of(const Settings& s) {
+  try {
+    return find_precision(s.matmul_precision, s.device == "cuda" ? Device::cuda : Device::cpu);
+  } catch (const Error& e) {
+    throw WrongUse(e.what());
+  }
+}
+
 void bench_step_verb(const Settings& s) {
+  const MatmulPrecision precision = precision_of(s);
+  const Device device = find_device(s.device);
   const SiglipConfig config = bench_model(s.model, s.vocab);
   const Siglip model(config);
   initialize(model, 1);
-  const BenchInputs data = random_inputs(config, s.batch);
+  move_to(model.parameters(), device);
+  set_matmul_precision(device, precision);
+  const BenchInputs data = random_inputs(config, s.batch, device);
   AdamW adamw(model.parameters(), {});
-  const std::int64_t before = pool_stats().in_use;
-  reset_pool_peak();
-  for (int warm_up = 0; warm_up < 2; ++warm_up) step(model, adamw, data);
+  const std::int64_t before = pool_stats(device).in_use;
+  reset_pool_peak(device);
+  for (int warm_up = 0; warm_up < 2; ++warm_up) step(model, adamw, data, false);
 
   std::vector<double> totals;
   std::array<std::vector<double>, phases> parts;
   for (Dim round = 0; round < s.repeat; ++round) {
-    const Seconds seconds = step(model, adamw, data);
-    double total = 0;
-    for (std::size_t phase = 0; phase < phases; ++phase) parts[phase].push_back(seconds[phase]), total += seconds[phase];
-    totals.push_back(total);
+    const Seconds whole = step(model, adamw, data, false), seconds = device == Device::cpu ? whole : step(model, adamw, data, true);
+    totals.push_back(std::accumulate(whole.begin(), whole.end(), 0.0));
+    for (std::size_t phase = 0; phase < phases; ++phase) parts[phase].push_back(seconds[phase]);
   }
 
   const double seconds = median(totals);
-  Json json{{"model", s.model},     {"batch", s.batch},
-            {"threads", threads()}, {"parameters", model.parameter_count()},
-            {"seconds", seconds},   {"samples_per_second", double(s.batch) / seconds}};
+  Json json{{"model", s.model},
+            {"batch", s.batch},
+            {"threads", threads()},
+            {"parameters", model.parameter_count()},
+            {"seconds", seconds},
+            {"samples_per_second", double(s.batch) / seconds},
+            {"device", device_name(device)},
+            {"matmul_precision", s.matmul_precision}};
   for (std::size_t phase = 0; phase < phases; ++phase) json["phases"][phase_names[phase]] = median(parts[phase]);
-  json["extra_bytes"] = pool_stats().peak - before;
+  json["extra_bytes"] = pool_stats(device).peak - before;
   json["peak_memory_bytes"] = peak_memory();
   if (s.json) {
     std::cout << json.dump(2) << '\n';
@@ -95,15 +116,18 @@ void add_bench_step(CLI::App& bench) {
   CLI::App& verb =
       add_verb(bench, "step",
                "Time training steps on random pictures and ids in memory: forward, sigmoid loss, backward, clipping, AdamW.\n"
-               "The median of --repeat counts, after two steps to warm up.",
+               "The median of --repeat counts, after two steps to warm up. On a device the phases come from steps of their own, in which it is\n"
+               "waited for after each: together they take longer than a step.",
                "siglip bench step --model nano --batch 64 --repeat 3",
-               "model, batch, threads, parameters, seconds, samples_per_second, phases {vision, text, loss, backward, optimizer} seconds,\n"
-               "  extra_bytes (above model and data), peak_memory_bytes");
+               "model, batch, threads, parameters, seconds, samples_per_second, device, matmul_precision,\n"
+               "  phases {vision, text, loss, backward, optimizer} seconds, extra_bytes (above model and data), peak_memory_bytes");
   const auto s = std::make_shared<Settings>();
   text_flag(verb, "--model", s->model, "nano, tiny, or a published name");
   whole_flag(verb, "--batch", s->batch, 1, 1 << 20, "pairs");
   whole_flag(verb, "--vocab", s->vocab, 1, 1 << 24, "words of the text tower");
   whole_flag(verb, "--repeat", s->repeat, 1, 100'000, "steps, of which the median counts");
+  device_flag(verb, s->device);
+  text_flag(verb, "--matmul-precision", s->matmul_precision, "f32, tf32 or bf16: how a CUDA device rounds the factors of matrix products");
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { bench_step_verb(*s); });

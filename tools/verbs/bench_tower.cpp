@@ -8,7 +8,7 @@
 namespace siglip::tools {
 namespace {
 struct Settings {
-  std::string model = "siglip-base-patch16-224", tower = "vision", batch = "1,8";
+  std::string model = "siglip-base-patch16-224", tower = "vision", batch = "1,8", device = "cpu";
   std::int64_t repeat = 5;
   bool json = false;
 };
@@ -30,19 +30,23 @@ double text_operations(const SiglipConfig& c) {
 double seconds_of(const Siglip& model, bool vision, const BenchInputs& inputs) {
   const auto start = std::chrono::steady_clock::now();
   const Tensor rows = vision ? model.vision(inputs.images) : model.text(inputs.tokens);
+  Real first = 0;
+  rows.read(&first, 0, 1);  // a device is done when its numbers can be read
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 void bench_tower_verb(const Settings& s) {
   if (s.tower != "vision" && s.tower != "text") throw WrongUse("--tower: vision or text is expected, got \"" + s.tower + "\"");
   const bool vision = s.tower == "vision";
+  const Device device = find_device(s.device);
   const SiglipConfig config = bench_model(s.model, 32000);  // the text table is looked up, not multiplied: its length changes nothing
   const Siglip model(config);
   initialize(model, 1);
+  move_to(model.parameters(), device);
   Json results = Json::array();
   std::vector<std::vector<std::string>> rows{{"model", "tower", "batch", "seconds", "GFLOP/s", "a second"}};
   for (const Dim batch : batch_list(s.batch, 4096)) {
-    const BenchInputs inputs = random_inputs(config, batch);
+    const BenchInputs inputs = random_inputs(config, batch, device);
     seconds_of(model, vision, inputs);  // buffers are there before the clock starts
     std::vector<double> times;
     for (std::int64_t round = 0; round < s.repeat; ++round) times.push_back(seconds_of(model, vision, inputs));
@@ -51,6 +55,7 @@ void bench_tower_verb(const Settings& s) {
                        {"tower", s.tower},
                        {"batch", batch},
                        {"threads", threads()},
+                       {"device", device_name(device)},
                        {"seconds", seconds},
                        {"gflops", gflops},
                        {"items_per_second", double(batch) / seconds}});
@@ -67,13 +72,14 @@ void add_bench_tower(CLI::App& bench) {
   CLI::App& verb =
       add_verb(bench, "tower", "Time embedding pictures or texts with random weights of a named shape: the median of --repeat, after one to warm up.",
                "siglip bench tower --model nano --batch 1,8 --repeat 3",
-               "model, tower, batch, threads, seconds, gflops (of the matrix products), items_per_second (of one batch),\n"
+               "model, tower, batch, threads, device, seconds, gflops (of the matrix products), items_per_second (of one batch),\n"
                "  results [the same for each batch]");
   const auto s = std::make_shared<Settings>();
   text_flag(verb, "--model", s->model, "nano, tiny, or a published name");
   text_flag(verb, "--tower", s->tower, "vision or text");
   text_flag(verb, "--batch", s->batch, "pictures or texts at once; a list as in 1,8 measures each");
   whole_flag(verb, "--repeat", s->repeat, 1, 100'000, "rounds, of which the median counts");
+  device_flag(verb, s->device);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { bench_tower_verb(*s); });

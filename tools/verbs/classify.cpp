@@ -15,6 +15,7 @@ struct Settings {
   std::vector<std::string> images;
   std::int64_t top = 0;
   bool json = false;
+  std::string device = "cpu";
   PixelFlags pixels;
 };
 
@@ -56,8 +57,10 @@ std::string probability_text(double p) { return p >= 1e-3 ? fixed(p, 4) : scient
 
 void classify_verb(const Settings& s) {
   const std::vector<std::string> labels = labels_of(s), captions = captions_of(labels, s.text_template);
+  const Device device = find_device(s.device);
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
+  move_to(model.model.parameters(), device);
   if (settings_of_run(s.run).loss == "softmax")
     std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
   const Tensor texts = model.embed(captions);
@@ -97,6 +100,7 @@ void add_classify(CLI::App& program) {
   text_flag(verb, "--template", s->text_template, "the caption of a label, {} is the label");
   whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all");
   model_pixel_flags(verb, s->pixels);
+  device_flag(verb, s->device);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { classify_verb(*s); });

@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 struct Settings {
   std::string run, texts, out;
   std::vector<std::string> images;
+  std::string device = "cpu";
   PixelFlags pixels;
   bool json = false;
 };
@@ -35,11 +36,13 @@ void copy_rows(const Tensor& to, Dim row, const Tensor& from) { std::copy(from.d
 void embed_verb(const Settings& s) {
   if (s.images.empty() && s.texts.empty()) throw WrongUse("--images: pictures or --texts are expected, got neither");
   const std::string list = list_path(s);
+  const Device device = find_device(s.device);
   std::vector<std::string> pictures = picture_files(s.images);
   std::sort(pictures.begin(), pictures.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
+  move_to(model.model.parameters(), device);
   const Dim images = std::ssize(pictures);
   const Tensor rows({images + std::ssize(texts), model.model.config.projection});
 
@@ -81,6 +84,7 @@ void add_embed(CLI::App& program) {
   text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)");
   text_flag(verb, "--out", s->out, "the .npy file to write")->required();
   model_pixel_flags(verb, s->pixels);
+  device_flag(verb, s->device);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { embed_verb(*s); });

@@ -42,6 +42,7 @@ namespace {
 struct Settings {
   std::string run, data, split, candidates, image_column, text_column, text_template;
   bool strict = false, json = false;
+  std::string device = "cpu";
   PixelFlags pixels;
 };
 
@@ -70,8 +71,10 @@ void eval_verb(const Settings& s) {
   const auto start = std::chrono::steady_clock::now();
   const TrainConfig config = configured(s);
   const Candidates candidates = parse_candidates(config.candidates);
+  const Device device = find_device(s.device);
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
+  move_to(model.model.parameters(), device);
   const DataSet data = read_data(config.data, data_options(config));
   if (!s.split.empty()) data.split(s.split);  // says which there are
 
@@ -86,7 +89,7 @@ void eval_verb(const Settings& s) {
   const std::vector<Evaluation> evaluations = evaluate(model.model, wanted, others, candidates, class_tokens(data, *model.tokenizer));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (s.json)
-    std::cout << evaluations_json(evaluations, 0, seconds.count(), peak_memory());
+    std::cout << evaluations_json(evaluations, 0, seconds.count(), peak_memory(), device == Device::cpu ? 0 : pool_stats(device).peak);
   else
     print_evaluations(std::cout, evaluations);
 }
@@ -98,7 +101,8 @@ void add_eval(CLI::App& program) {
                             "R@k: the share of queries whose match is among the first k candidates.",
                             "siglip eval run --data shapes --split val",
                             "split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
-                            "  splits [the same for each split], seconds, peak_memory_bytes. The headline is the first split that is not train.");
+                            "  splits [the same for each split], seconds, peak_memory_bytes, device_peak_memory_bytes (with\n"
+                            "  --device cuda). The headline is the first split that is not train.");
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
   text_flag(verb, "--data", s->data, "folder or table of pictures and texts; default: what the run was trained on");
@@ -109,6 +113,7 @@ void add_eval(CLI::App& program) {
   text_flag(verb, "--text-template", s->text_template, "caption of a class folder, {} is its name; default: as in training");
   verb.add_flag("--strict", s->strict, "a picture that cannot be read is an error");
   model_pixel_flags(verb, s->pixels);
+  device_flag(verb, s->device);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { eval_verb(*s); });

@@ -34,14 +34,18 @@ std::string shapes_of(const OpCase& c) {
 
 void ops_verb(bool as_json) {
   Json json = Json::array();
-  std::vector<std::vector<std::string>> rows{{"op", "shapes", "cost", "cases", "bytes saved", "by inputs of"}};
+  std::vector<std::vector<std::string>> rows{{"op", "shapes", "cost", "backends", "cases", "bytes saved", "by inputs of"}};
+  // A kernel without its twin would not have linked.
+  const std::vector<std::string> backends = built_for(Device::cuda) ? std::vector<std::string>{"cpu", "cuda"} : std::vector<std::string>{"cpu"};
   for (const OpRow& row : op_table()) {
     const OpCase& first = row.cases.front();
     const Dim bytes = measured_saved_bytes(row, first);
-    rows.push_back({row.name, row.shapes, row.cost, std::to_string(row.cases.size()), std::to_string(bytes), shapes_of(first)});
+    rows.push_back({row.name, row.shapes, row.cost, backends.size() == 2 ? "cpu, cuda" : "cpu", std::to_string(row.cases.size()),
+                    std::to_string(bytes), shapes_of(first)});
     json.push_back({{"op", row.name},
                     {"shapes", row.shapes},
                     {"cost", row.cost},
+                    {"backends", backends},
                     {"cases", row.cases.size()},
                     {"saved_bytes", bytes},
                     {"measured_on", first.shapes}});
@@ -55,8 +59,10 @@ void ops_verb(bool as_json) {
 
 void add_ops(CLI::App& program) {
   CLI::App& verb = add_verb(
-      program, "ops", "List every op: shapes, cost, cases it is tested on, and the bytes it keeps for its backward, measured on its first case.",
-      "siglip ops", "[op, shapes, cost, cases, saved_bytes, measured_on]");
+      program, "ops",
+      "List every op: shapes, cost, the backends of this build, cases it is tested on, and the bytes it keeps for its backward, measured on its\n"
+      "first case.",
+      "siglip ops", "[op, shapes, cost, backends, cases, saved_bytes, measured_on]");
   const auto json = std::make_shared<bool>(false);
   json_flag(verb, *json);
   verb.callback([json] { ops_verb(*json); });

@@ -10,7 +10,7 @@
 
 // The double library, linked into the same program, names its own functions.
 namespace siglip::f64 {
-std::vector<TensorMatch> run_reference_case(const std::string& folder);
+std::vector<TensorMatch> run_reference_case(const std::string& folder, Device device);
 }  // namespace siglip::f64
 
 namespace siglip::tools {
@@ -76,7 +76,7 @@ void parity_verb(const Settings& s) {
   std::vector<CaseMatch> cases;
   for (const std::string& path : s.folders)
     for (const std::string& folder : reference_cases(path))
-      cases.push_back({folder, s.twofold ? f64::run_reference_case(folder) : run_reference_case(folder)});
+      cases.push_back({folder, s.twofold ? f64::run_reference_case(folder, Device::cpu) : run_reference_case(folder)});
 
   std::size_t failed = 0, tensors = 0;
   double nearest = 0;

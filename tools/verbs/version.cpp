@@ -31,18 +31,18 @@ const char* instruction_set() {
 #endif
 }
 
-bool has_cuda() {
+std::string cuda_backend() {
+  if (!built_for(Device::cuda)) return "no (this build has none)";
   try {
-    Tensor({1}, Device::cuda).fill(0);
-    return true;
-  } catch (const Error&) {
-    return false;
+    return device_name(Device::cuda);
+  } catch (const NoBackend&) {
+    return "built, no device";
   }
 }
 }  // namespace
 
 std::string version() {
   return std::string("siglip ") + SIGLIP_VERSION + "\ncompiler         " + compiler() + "\ninstruction set  " + instruction_set() +
-         "\nthreads          " + std::to_string(threads()) + "\nCUDA backend     " + (has_cuda() ? "yes" : "no");
+         "\nthreads          " + std::to_string(threads()) + "\nCUDA backend     " + cuda_backend();
 }
 }  // namespace siglip::tools

@@ -7,9 +7,9 @@
 using namespace siglip;
 
 namespace {
-const std::vector<std::string> verbs{"data shapes", "train",          "eval",       "classify",   "embed",       "tokenize",
-                                     "preprocess",  "inspect",        "doctor",     "convert",    "ops",         "gradcheck",
-                                     "parity",      "parity-devices", "bench loss", "bench step", "bench tower", "report"};
+const std::vector<std::string> verbs{"data shapes", "train",           "eval",  "classify",  "embed",  "tokenize",       "preprocess", "inspect",
+                                     "doctor",      "convert",         "ops",   "gradcheck", "parity", "parity-devices", "bench loss", "bench step",
+                                     "bench tower", "bench tokenizer", "report"};
 
 std::string example_of(const Shell& shell, const std::string& verb) {
   const Outcome help = shell("siglip " + verb + " --help");
@@ -161,6 +161,9 @@ TEST_CASE("cli: the keys of --json are a contract") {
   const std::vector<std::string> tower_keys{"model", "tower", "batch", "threads", "seconds", "gflops", "items_per_second"};
   check_keys(shell.json("siglip bench tower --model nano --batch 2 --repeat 1 --json"), tower_keys);
   check_keys(shell.json("siglip bench tower --model nano --tower text --batch 1,2 --repeat 1 --json")["results"][1], tower_keys);
+  const Json encoded = shell.json("siglip bench tokenizer run/last --texts shapes/val/metadata.jsonl --repeat 1 --json");
+  check_keys(encoded, {"load_seconds", "texts", "seconds", "texts_per_second", "tokens_per_second"});
+  CHECK(encoded["tokens_per_second"] > encoded["texts_per_second"]);
 }
 
 TEST_CASE("cli: convert, and what inspect says of shards, links and models that do not fit") {

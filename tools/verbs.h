@@ -37,6 +37,7 @@ void add_bench(CLI::App& program);
 void add_bench_loss(CLI::App& bench);
 void add_bench_step(CLI::App& bench);
 void add_bench_tower(CLI::App& bench);
+void add_bench_tokenizer(CLI::App& bench);
 void add_report(CLI::App& program);
 std::string version();
 

@@ -1,7 +1,8 @@
-// small_product.h — products too small for Eigen's packing to pay: one head of attention.
+// small_product.h — products too small for Eigen's own packing and blocking to pay: one head of attention.
 #pragma once
 #include <algorithm>
-#include "siglip/real.h"
+#include <cstring>
+#include "core/parallel.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// A matrix as its reader steps through it: element (i, k) is at x[i * row + k * column].
@@ -10,32 +11,59 @@ struct Steps {
   Dim row, column;
 };
 
-/// c(i, j) = or += Σ_k a(i, k) b(k, j) for i < I, j < J, k < K. Rows of b and c are contiguous, `b_row` and `c_row` apart.
-/// A tile of 4 x 16 sums stays in registers; the order of additions over k is 0 … K-1 for every element.
-template <bool add, Dim rows, Dim columns>
-inline void product_tile(Real* c, Dim c_row, Steps a, const Real* b, Dim b_row, Dim K) {
-  Real sum[rows][columns] = {};
-  for (Dim k = 0; k < K; ++k)
-    for (Dim i = 0; i < rows; ++i) {
-      const Real a_ik = a.x[i * a.row + k * a.column];
-      for (Dim j = 0; j < columns; ++j) sum[i][j] += a_ik * b[k * b_row + j];
+/// The right factor lies in panels of 16 columns, row after row, the last one filled up with zeros: read in place, its rows would lie a multiple
+/// of 4096 bytes apart in wide models, and fight for a few lines of the first-level cache.
+constexpr Dim panel = 16;
+inline Dim panels_size(Dim K, Dim J) { return blocks(J, panel) * panel * K; }
+
+/// b (K, J) into `to`, which holds panels_size(K, J).
+inline void pack_panels(Real* to, Steps b, Dim K, Dim J) {
+  for (Dim first = 0; first < J; first += panel, to += panel * K) {
+    const Real* from = b.x + first * b.column;
+    const Dim width = std::min(panel, J - first);
+    if (width < panel) std::fill_n(to, panel * K, Real(0));
+    if (b.column == 1) {
+      for (Dim k = 0; k < K; ++k) std::copy_n(from + k * b.row, width, to + k * panel);
+    } else {
+      for (Dim j = 0; j < width; ++j)
+        for (Dim k = 0; k < K; ++k) to[k * panel + j] = from[k * b.row + j * b.column];
     }
+  }
+}
+
+/// A row of sums, one number for each column of a panel, and rows that stay in registers: enough that none waits for the one before.
+typedef Real Lanes __attribute__((vector_size(panel * sizeof(Real))));
+#ifdef __AVX512F__
+constexpr Dim tile_rows = 8;
+#else
+constexpr Dim tile_rows = 4;
+#endif
+
+template <bool add, Dim rows>
+inline void product_tile(Real* c, Dim c_row, Steps a, const Real* b, Dim K, Dim width) {
+  Lanes sum[rows] = {};
+  for (Dim k = 0; k < K; ++k) {
+    Lanes b_k;
+    std::memcpy(&b_k, b + k * panel, sizeof b_k);
+#pragma GCC unroll 8
+    for (Dim i = 0; i < rows; ++i) sum[i] += a.x[i * a.row + k * a.column] * b_k;
+  }
+  Real sums[rows][panel];
+  std::memcpy(sums, sum, sizeof sums);
   for (Dim i = 0; i < rows; ++i)
-    for (Dim j = 0; j < columns; ++j) c[i * c_row + j] = add ? c[i * c_row + j] + sum[i][j] : sum[i][j];
+    for (Dim j = 0; j < width; ++j) c[i * c_row + j] = add ? c[i * c_row + j] + sums[i][j] : sums[i][j];
 }
 
-template <bool add, Dim columns>
-inline void product_columns(Real* c, Dim c_row, Steps a, const Real* b, Dim b_row, Dim I, Dim K) {
-  Dim i = 0;
-  for (; i + 4 <= I; i += 4) product_tile<add, 4, columns>(c + i * c_row, c_row, {a.x + i * a.row, a.row, a.column}, b, b_row, K);
-  for (; i < I; ++i) product_tile<add, 1, columns>(c + i * c_row, c_row, {a.x + i * a.row, a.row, a.column}, b, b_row, K);
-}
-
+/// c(i, j) = or += Σ_k a(i, k) b(k, j) for i < I, j < J, k < K, with b in panels; rows of c are contiguous, `c_row` apart. The order of additions
+/// over k is 0 … K-1 for every element.
 template <bool add>
-inline void small_product(Real* c, Dim c_row, Steps a, const Real* b, Dim b_row, Dim I, Dim J, Dim K) {
-  Dim j = 0;
-  for (; j + 16 <= J; j += 16) product_columns<add, 16>(c + j, c_row, a, b + j, b_row, I, K);
-  for (; j + 4 <= J; j += 4) product_columns<add, 4>(c + j, c_row, a, b + j, b_row, I, K);
-  for (; j < J; ++j) product_columns<add, 1>(c + j, c_row, a, b + j, b_row, I, K);
+inline void small_product(Real* c, Dim c_row, Steps a, const Real* b, Dim I, Dim J, Dim K) {
+  for (Dim j = 0; j < J; j += panel, b += panel * K) {
+    const Dim width = std::min(panel, J - j);
+    Dim i = 0;
+    for (; i + tile_rows <= I; i += tile_rows)
+      product_tile<add, tile_rows>(c + i * c_row + j, c_row, {a.x + i * a.row, a.row, a.column}, b, K, width);
+    for (; i < I; ++i) product_tile<add, 1>(c + i * c_row + j, c_row, {a.x + i * a.row, a.row, a.column}, b, K, width);
+  }
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -28,26 +28,27 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 Dim padded(Dim n) { return blocks(n, 16) * 16; }  // rows of the workspace start at aligned addresses
 
-// What a thread holds for one head: two (T, S) matrices and a transposed k or v.
+// What a thread holds for one head: two (T, S) matrices and the right factor of a product, in panels.
 struct Workspace {
-  Real *p, *dp, *transposed;
+  Real *p, *dp, *panels;
   Dim row;
-  static Dim reals(Dim T, Dim S, Dim D) { return 2 * T * padded(S) + D * padded(S); }
+  static Dim reals(Dim T, Dim S, Dim D) { return 2 * T * padded(S) + std::max({panels_size(D, S), panels_size(S, D), panels_size(T, D)}); }
   Workspace(Real* base, Dim slot, Dim T, Dim S, Dim D)
-      : p(base + slot * reals(T, S, D)), dp(p + T * padded(S)), transposed(dp + T * padded(S)), row(padded(S)) {}
+      : p(base + slot * reals(T, S, D)), dp(p + T * padded(S)), panels(dp + T * padded(S)), row(padded(S)) {}
+
+  // c = or += a b for b (K, J)
+  template <bool add>
+  void multiply(Real* c, Dim c_row, Steps a, Steps b, Dim I, Dim J, Dim K) const {
+    pack_panels(panels, b, K, J);
+    small_product<add>(c, c_row, a, panels, I, J, K);
+  }
 };
 
 Dim slots(Dim B, Dim H) { return std::min<Dim>(threads(), B * H); }
 
-void transpose(Real* to, Dim to_row, const Real* from, Dim from_row, Dim rows, Dim columns) {
-  for (Dim r = 0; r < rows; ++r)
-    for (Dim c = 0; c < columns; ++c) to[c * to_row + r] = from[r * from_row + c];
-}
-
 // l = q kᵀ / √D of one head, into the workspace.
 void logits(const Workspace& w, const Real* q, const Real* k, Dim T, Dim S, Dim C, Dim D) {
-  transpose(w.transposed, w.row, k, C, S, D);
-  small_product<false>(w.p, w.row, {q, C, 1}, w.transposed, w.row, T, S, D);
+  w.multiply<false>(w.p, w.row, {q, C, 1}, {k, 1, C}, T, S, D);
   const Real factor = 1 / std::sqrt(static_cast<Real>(D));
   for (Dim i = 0; i < T; ++i) ArrayMap(w.p + i * w.row, S) *= factor;
 }
@@ -69,7 +70,7 @@ void cpu::attention_forward(Real* y, Real* log_sum, Real* workspace, const Real*
       p /= sum;
       log_sum[head * T + i] = m + std::log(sum);
     }
-    small_product<false>(y + query, C, {w.p, w.row, 1}, v + key, C, T, D, S);
+    w.multiply<false>(y + query, C, {w.p, w.row, 1}, {v + key, C, 1}, T, D, S);
   });
 }
 
@@ -85,17 +86,16 @@ void cpu::attention_backward(Real* dq, Real* dk, Real* dv, Real* workspace, cons
       ArrayMap p(w.p + i * w.row, S);
       p = (p - log_sum[head * T + i]).exp();
     }
-    if (dv) small_product<true>(dv + key, C, {w.p, 1, w.row}, dy + query, C, S, D, T);
-    transpose(w.transposed, w.row, v + key, C, S, D);
-    small_product<false>(w.dp, w.row, {dy + query, C, 1}, w.transposed, w.row, T, S, D);
+    if (dv) w.multiply<true>(dv + key, C, {w.p, 1, w.row}, {dy + query, C, 1}, S, D, T);
+    w.multiply<false>(w.dp, w.row, {dy + query, C, 1}, {v + key, 1, C}, T, S, D);
     for (Dim i = 0; i < T; ++i) {  // dp becomes dl / √D
       const ArrayMap p(w.p + i * w.row, S);
       ArrayMap dp(w.dp + i * w.row, S);
       const Real dot = (p * dp).sum();
       dp = p * (dp - dot) * factor;
     }
-    if (dq) small_product<true>(dq + query, C, {w.dp, w.row, 1}, k + key, C, T, D, S);
-    if (dk) small_product<true>(dk + key, C, {w.dp, 1, w.row}, q + query, C, S, D, T);
+    if (dq) w.multiply<true>(dq + query, C, {w.dp, w.row, 1}, {k + key, C, 1}, T, D, S);
+    if (dk) w.multiply<true>(dk + key, C, {w.dp, 1, w.row}, {q + query, C, 1}, S, D, T);
   });
 }
 

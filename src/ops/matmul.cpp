@@ -18,9 +18,12 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-// Rows of x in a block: enough that packing w for each block is small beside the product, at most 16 blocks so that the partial sums of dw
-// stay few.
-Dim row_block(Dim N) { return std::max<Dim>(512, blocks(blocks(N, 16), 64) * 64); }
+// Rows of x in a block: about 512, so that packing w for each block is small beside the product, and at most 16 blocks, so that the partial sums
+// of dw stay few; all of nearly the same height, so that no thread waits for another.
+Dim row_block(Dim N) {
+  const Dim count = std::clamp<Dim>(blocks(N, 512), 1, 16);
+  return std::max<Dim>(16, blocks(blocks(N, count), 16) * 16);
+}
 
 // Few rows: cut the columns of y as well, so that eight threads have work.
 Dim column_block(Dim N, Dim M) {

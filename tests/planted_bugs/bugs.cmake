@@ -57,13 +57,13 @@ planted_bug(ops/l2_normalize "the last element of the output is not written" [[f
 # attention
 planted_bug(ops/attention "backward lacks 1 / sqrt(D)" [[dp = p * (dp - dot) * factor;]] [[dp = p * (dp - dot);]])
 planted_bug(ops/attention "the softmax rule lacks its sum" [[dp = p * (dp - dot) * factor;]] [[dp = p * dp * factor;]])
-planted_bug(ops/attention "dk is made of k, not of q" [[{w.dp, 1, w.row}, q + query, C, S, D, T);]] [[{w.dp, 1, w.row}, k + key, C, S, D, T);]])
+planted_bug(ops/attention "dk is made of k, not of q" [[{w.dp, 1, w.row}, {q + query, C, 1}, S, D, T);]] [[{w.dp, 1, w.row}, {k + key, C, 1}, S, D, T);]])
 planted_bug(ops/attention "dq and dk change places"
-  [[if (dq) small_product<true>(dq + query, C, {w.dp, w.row, 1}, k + key, C, T, D, S);
-    if (dk) small_product<true>(dk + key, C, {w.dp, 1, w.row}, q + query, C, S, D, T);]]
-  [[if (dk && T == S) small_product<true>(dk + query, C, {w.dp, w.row, 1}, k + key, C, T, D, S);
-    if (dq && T == S) small_product<true>(dq + key, C, {w.dp, 1, w.row}, q + query, C, S, D, T);]])
-planted_bug(ops/attention "dv is assigned, not added" [[if (dv) small_product<true>]] [[if (dv) small_product<false>]])
+  [[if (dq) w.multiply<true>(dq + query, C, {w.dp, w.row, 1}, {k + key, C, 1}, T, D, S);
+    if (dk) w.multiply<true>(dk + key, C, {w.dp, 1, w.row}, {q + query, C, 1}, S, D, T);]]
+  [[if (dk && T == S) w.multiply<true>(dk + query, C, {w.dp, w.row, 1}, {k + key, C, 1}, T, D, S);
+    if (dq && T == S) w.multiply<true>(dq + key, C, {w.dp, 1, w.row}, {q + query, C, 1}, S, D, T);]])
+planted_bug(ops/attention "dv is assigned, not added" [[if (dv) w.multiply<true>]] [[if (dv) w.multiply<false>]])
 planted_bug(ops/attention "log_sum lacks the largest logit" [[m + std::log(sum);]] [[std::log(sum);]])
 
 # patch_embedding, token_embedding, take_token, take_rows, repeat

@@ -62,11 +62,62 @@ struct Stack {
   std::unique_ptr<char[]> memory{new char[stack_bytes]};
 };
 
+// A place in the flow of a fiber, to come back to. swapcontext asks the system for the signal mask each time, which would be most of the work; on
+// x86-64 the registers that a call preserves are all there is to keep.
+#ifdef __x86_64__
+extern "C" void emulator_switch(void** from, void* to);
+asm(R"(
+  .text
+  .globl emulator_switch
+emulator_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+)");
+
+struct Flow {
+  void* top = nullptr;  // of its stack
+  void start(const Stack& stack, void (*function)()) {
+    auto end = reinterpret_cast<std::uintptr_t>(stack.memory.get() + stack_bytes) / 16 * 16;
+    void** word = reinterpret_cast<void**>(end);
+    *--word = nullptr;  // where `function` would return to: it never does
+    *--word = reinterpret_cast<void*>(function);
+    for (int saved = 0; saved < 6; ++saved) *--word = nullptr;
+    top = word;
+  }
+  void go_on_in(Flow& other) { emulator_switch(&top, other.top); }
+};
+#else
+struct Flow {
+  ucontext_t context{};
+  void start(const Stack& stack, void (*function)()) {
+    getcontext(&context);
+    context.uc_stack.ss_sp = stack.memory.get();
+    context.uc_stack.ss_size = stack_bytes;
+    context.uc_link = nullptr;
+    makecontext(&context, function, 0);
+  }
+  void go_on_in(Flow& other) { swapcontext(&context, &other.context); }
+};
+#endif
+
 struct Thread {
   enum State { fresh, running, at_barrier, in_warp, left };
   State state = fresh;
   dim3 index;
-  ucontext_t context{};
+  Flow flow;
   std::unique_ptr<Stack> stack;
   void *tsan = nullptr, *asan = nullptr;
   Place place;        // where it waits
@@ -88,7 +139,7 @@ struct Block {
   std::vector<Thread> threads;
   std::vector<Shared> shared;
   std::vector<char> slots;  // what shuffles carry
-  ucontext_t scheduler{};
+  Flow scheduler;
   void *scheduler_tsan = nullptr, *scheduler_asan = nullptr;
   const void* scheduler_stack = nullptr;
   std::size_t scheduler_stack_bytes = 0;
@@ -115,7 +166,7 @@ void to_scheduler(bool for_good) {
   if (__tsan_switch_to_fiber) __tsan_switch_to_fiber(block->scheduler_tsan, 1);  // 1: a switch orders nothing
   if (__sanitizer_start_switch_fiber)
     __sanitizer_start_switch_fiber(for_good ? nullptr : &t.asan, block->scheduler_stack, block->scheduler_stack_bytes);
-  swapcontext(&t.context, &block->scheduler);
+  t.flow.go_on_in(block->scheduler);
   if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(t.asan, &block->scheduler_stack, &block->scheduler_stack_bytes);
 }
 
@@ -138,17 +189,13 @@ void resume(Thread& t) {
     if (spare_stacks.empty()) spare_stacks.push_back(std::make_unique<Stack>());
     t.stack = std::move(spare_stacks.back());
     spare_stacks.pop_back();
-    getcontext(&t.context);
-    t.context.uc_stack.ss_sp = t.stack->memory.get();
-    t.context.uc_stack.ss_size = stack_bytes;
-    t.context.uc_link = nullptr;
-    makecontext(&t.context, enter, 0);
+    t.flow.start(*t.stack, enter);
     if (__tsan_create_fiber) t.tsan = __tsan_create_fiber(1);
     t.state = Thread::running;
   }
   if (__tsan_switch_to_fiber) __tsan_switch_to_fiber(t.tsan, 1);
   if (__sanitizer_start_switch_fiber) __sanitizer_start_switch_fiber(&block->scheduler_asan, t.stack->memory.get(), stack_bytes);
-  swapcontext(&block->scheduler, &t.context);
+  block->scheduler.go_on_in(t.flow);
   if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(block->scheduler_asan, nullptr, nullptr);
   if (t.state == Thread::left) spare_stacks.push_back(std::move(t.stack));
 }

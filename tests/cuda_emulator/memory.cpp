@@ -1,5 +1,6 @@
 // memory.cpp — the emulated device's memory: a stretch of addresses that the host cannot read or write unless it is unlocked, with a border of
-// known bytes on both sides of each allocation.
+// known bytes on both sides of each allocation. Allocations of more than a mebibyte, workspaces, lie behind it and are not locked away: the
+// system would look at each of their pages at each launch.
 #include <sys/mman.h>
 #include <algorithm>
 #include <map>
@@ -14,7 +15,7 @@ void __asan_unpoison_memory_region(const volatile void*, std::size_t) __attribut
 
 namespace emulator {
 namespace {
-constexpr std::size_t capacity = std::size_t{1} << 30, border = 256;
+constexpr std::size_t capacity = std::size_t{1} << 30, lockable = std::size_t{128} << 20, most_locked = std::size_t{1} << 20, border = 256;
 constexpr unsigned char unwritten = 0xff;  // NaN as float and as double
 
 struct Memory {
@@ -28,6 +29,7 @@ struct Memory {
     void* mapped = mmap(nullptr, capacity, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) throw std::runtime_error("emulator: no address space for the device");
     base = static_cast<unsigned char*>(mapped);
+    mprotect(base + lockable, capacity - lockable, PROT_READ | PROT_WRITE);
   }
 };
 
@@ -52,11 +54,11 @@ std::size_t rounded(std::size_t bytes) { return (bytes + border - 1) / border * 
 
 Unlocked::Unlocked() {
   memory().mutex.lock();
-  if (memory().unlocked++ == 0) mprotect(memory().base, capacity, PROT_READ | PROT_WRITE);
+  if (memory().unlocked++ == 0) mprotect(memory().base, lockable, PROT_READ | PROT_WRITE);
 }
 
 Unlocked::~Unlocked() {
-  if (--memory().unlocked == 0) mprotect(memory().base, capacity, PROT_NONE);
+  if (--memory().unlocked == 0) mprotect(memory().base, lockable, PROT_NONE);
   memory().mutex.unlock();
 }
 
@@ -64,12 +66,14 @@ void* allocate(std::size_t bytes) {
   const Unlocked unlocked;
   Memory& m = memory();
   if (m.in_use + bytes > m.limit) return nullptr;
-  unsigned char* at = m.base + border;  // the first gap that holds it
+  const bool large = bytes > most_locked;
+  unsigned char *end = m.base + (large ? capacity : lockable), *at = m.base + (large ? lockable : 0) + border;  // the first gap that holds it
   for (const auto& [start, size] : m.allocations) {
+    if (start < at) continue;
     if (static_cast<std::size_t>(start - at) >= rounded(bytes) + border) break;
     at = start + rounded(size) + border;
   }
-  if (at + rounded(bytes) + border > m.base + capacity) return nullptr;
+  if (at + rounded(bytes) + border > end) return nullptr;
   unpoison(at - border, rounded(bytes) + 2 * border);
   fill(at - border, at + rounded(bytes) + border);
   poison(at - border, border);

@@ -152,8 +152,8 @@ TEST_CASE("cli: the keys of --json are a contract") {
   check_keys(checked, {"cases", "failed", "worst_relative_error", "results"});
   CHECK(checked["failed"] == 0);
 
-  const std::vector<std::string> loss_keys{"batch",         "dim",   "threads",     "seconds",          "gflops",
-                                           "matmul_gflops", "ratio", "extra_bytes", "peak_memory_bytes"};
+  const std::vector<std::string> loss_keys{"batch",  "dim",           "device", "precision",   "threads",          "seconds",
+                                           "gflops", "matmul_gflops", "ratio",  "extra_bytes", "peak_memory_bytes"};
   check_keys(shell.json("siglip bench loss --batch 64 --dim 8 --repeat 1 --json"), loss_keys);
   check_keys(shell.json("siglip bench loss --batch 64,65 --dim 8 --repeat 1 --json")["results"][1], loss_keys);
   check_keys(shell.json("siglip bench step --model nano --batch 8 --repeat 1 --json"),
@@ -357,6 +357,10 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"train --data x --threads 4097", "--threads: a number from 0 to 4096 is expected, got 4097"},
       {"bench loss --batch 8,0", "--batch: whole numbers from 1 to 4194304 are expected, got 0"},
       {"bench loss --batch ,", "--batch: at least one number is expected, got \",\""},
+      {"bench loss --device gpu", "--device: one of cpu, cuda is expected, got \"gpu\""},
+      {"bench loss --precision ,", "--precision: at least one of f32, tf32, bf16 is expected, got \",\""},
+      {"bench loss --device cuda --precision f32,f16", "--precision: f32, tf32 or bf16 is expected, got \"f16\""},
+      {"bench loss --precision f32,bf16", "--precision: f32 is expected on the CPU, got bf16, which needs --device cuda"},
       {"bench tower --tower left", "--tower: vision or text is expected, got \"left\""},
       {"bench step --model tiy", "--model: preset: the name of a known model is expected, got \"tiy\"; the nearest is \"tiny\""},
   };
@@ -406,6 +410,7 @@ TEST_CASE("cli: a device that is not there is refused before anything is read") 
   CHECK(shell.refusal("siglip embed nowhere --texts nowhere --out rows.npy --device cuda") == refused);
   CHECK(shell.refusal("siglip bench step --device cuda --matmul-precision tf32") == refused);
   CHECK(shell.refusal("siglip bench tower --device cuda") == refused);
+  CHECK(shell.refusal("siglip bench loss --device cuda --precision bf16,tf32,f32") == refused);
   CHECK(shell.refusal("siglip eval run --device gpu") == "2 siglip: --device: one of cpu, cuda is expected, got \"gpu\"");
   CHECK(shell.refusal("siglip train --data shapes --device tpu") ==
         "2 siglip: --device: one of (cpu, cuda) is expected, got \"tpu\"; the nearest is \"cpu\"");

@@ -2,6 +2,9 @@
 #include "loss_golden.h"
 #include <algorithm>
 #include <functional>
+#include <set>
+#include "loss/loss_products.h"
+#include "loss/tiles.h"
 #include "siglip/error.h"
 #include "siglip/rng.h"
 using namespace siglip;
@@ -157,4 +160,56 @@ TEST_CASE("softmax loss: a batch that chooses right is cheap, one that cannot te
   Tensor eye = Tensor::full({4, 4}, 0);
   for (Dim i = 0; i < 4; ++i) eye.data()[5 * i] = 1;
   CHECK(double(softmax_loss(eye, eye, number(std::log(10.0))).item()) == doctest::Approx(std::log(1 + 3 * std::exp(-10.0))).epsilon(1e-3));
+}
+
+TEST_CASE("tiles: the ring visits each once, and no two of a step share a block") {
+  const Ring ring{67, 16};
+  CHECK(ring.count() == 5);
+  std::set<std::pair<Dim, Dim>> visited;
+  for (Dim step = 0; step < ring.count(); ++step) {
+    std::set<Dim> columns;
+    for (Dim block = 0; block < ring.count(); ++block) {
+      const Tile tile = ring.tile(block, ring.partner(step, block));
+      columns.insert(tile.column_block);
+      visited.insert({tile.row_block, tile.column_block});
+      CHECK(tile.i == 16 * block);
+      CHECK(tile.rows == (block == 4 ? 3 : 16));
+      CHECK(tile.columns == (tile.column_block == 4 ? 3 : 16));
+    }
+    CHECK(columns.size() == 5);
+  }
+  CHECK(visited.size() == 25);
+}
+
+TEST_CASE("tiles: on a device the logits take half of its cache at most, and all tiles are about alike") {
+  constexpr Dim cache = 50 << 20;
+  CHECK(device_tile_edge(65536, cache) == 2560);
+  CHECK(device_tile_edge(65536, 60 << 20) == 2688);
+  CHECK(device_tile_edge(4096, cache) == 2048);
+  CHECK(device_tile_edge(2561, cache) == 1408);
+  CHECK(device_tile_edge(1, cache) == 128);
+  CHECK(device_tile_edge(1 << 20, 1 << 30) == 4096);
+  CHECK(device_tile_edge(67, 4096) == 16);
+  CHECK(device_tile_edge(67, 0) == 16);
+  for (Dim B = 1; B < 70000; B += 97) {
+    const Dim edge = device_tile_edge(B, cache);
+    if (edge * edge * static_cast<Dim>(sizeof(Real)) > cache / 2 || edge % 128 != 0) FAIL_CHECK("B = ", B, ": ", edge);
+  }
+}
+
+TEST_CASE("loss products: of one tile they are what their page says") {
+  const Tensor u = gaussian({7, 3}, 1), v = gaussian({7, 3}, 2);
+  u.grad()[0] = 5;  // what was there stays
+  loss_products(u, v);
+  const auto product = [&](const Tensor& x, const Tensor& y, Dim i, Dim k) {  // ((x yᵀ) y)_ik
+    double sum = 0;
+    for (Dim j = 0; j < 7; ++j)
+      for (Dim l = 0; l < 3; ++l) sum += double(x.data()[i * 3 + l]) * double(y.data()[j * 3 + l]) * double(y.data()[j * 3 + k]);
+    return sum;
+  };
+  for (Dim i = 0; i < 7; ++i)
+    for (Dim k = 0; k < 3; ++k) {
+      CHECK(double(u.grad()[i * 3 + k]) == doctest::Approx(product(u, v, i, k) + (i + k == 0 ? 5 : 0)).epsilon(1e-5));
+      CHECK(double(v.grad()[i * 3 + k]) == doctest::Approx(product(v, u, i, k)).epsilon(1e-5));
+    }
 }

@@ -7,10 +7,11 @@ constexpr int threads = 256;
 }
 
 DeviceTiles device_tiles(Dim B, Dim E, Dim doubles, bool bf16) {
-  DeviceTiles tiles{{B, device_tile_edge(B, context().l2_bytes)}, E, bf16, 0, 0, 0, 0, 0};
+  const Dim cache = context().l2_bytes;
+  DeviceTiles tiles{{B, device_tile_edge(B, cache)}, E, bf16, 0, 0, 0, 0, 0};
   const Dim edge = tiles.ring.edge, n = tiles.ring.count(), real_bytes = static_cast<Dim>(sizeof(Real));
   const Dim block_bytes = edge * E * 2;  // a multiple of 32, for any E: an edge is a multiple of 16
-  tiles.panel = bf16 ? std::clamp<Dim>(panel_bytes / block_bytes, 1, n) : n;
+  tiles.panel = bf16 ? std::clamp<Dim>(std::min(2 * cache, most_panel_bytes) / block_bytes, 1, n) : n;
   tiles.logits = blocks(doubles, 8) * 64 / real_bytes;
   tiles.images = tiles.logits + edge * edge;
   tiles.texts = tiles.images + (bf16 ? tiles.panel * block_bytes / real_bytes : 0);

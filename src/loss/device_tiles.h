@@ -2,15 +2,15 @@
 //
 // A machine of the ring is here a panel of row blocks, whose images stay while the texts come round, block by block:
 //     for each panel, for each step: every row block of the panel meets the column block (first of the panel + s) mod n.
-// Where products round their factors to bf16, the images of a panel are rounded once, and each block of texts once for each panel; the panel is
-// as high as 96 MiB allow (65,536 rows of E = 768), so that next to nothing is rounded twice and the memory does not grow with the batch.
-// Factors of Real are used where they lie, and all row blocks are one panel.
+// Where products round their factors to bf16, the images of a panel are rounded once, and each block of texts once for each panel; rounded, the
+// panel is twice as large as the second-level cache and at most 104 MiB (65,536 rows of E = 768), or one row block: next to nothing is rounded
+// twice, and the memory does not grow with the batch. Factors of Real are used where they lie, and all row blocks are one panel.
 #pragma once
 #include "cuda/product.h"
 #include "loss/tiles.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
-constexpr Dim panel_bytes = Dim{96} << 20;
+constexpr Dim most_panel_bytes = Dim{104} << 20;
 
 struct DeviceTiles {
   Ring ring;

@@ -11,9 +11,9 @@
 //           Σ_k log1p(e_k) = log1p(q), 1 + q = Π_k (1 + e_k) <= 2^32, each step of q ← q + e (1 + q) off by half a unit in the last place
 // bf16      (a mode of float products) t g is written as bf16 over the first half of the logits' own row. A barrier lets all threads read their
 //           four logits first; the g of columns 512 k … 512 k + 511 come to lie over logits that lie no further right, so no later one is hit
-// memory    3 doubles for each row of a tile, edge² reals; with bf16 also 2 E bytes for each row of a panel and of a tile. The edge is at most
-//           4096 and a panel at most 96 MiB (or one tile's rows), so for any B and E = 768 at most 64 + 0.1 + 96 + 6 = 166 MiB; with 50 MiB
-//           of second-level cache the edge is at most 2560: 25 + 0.1 + 96 + 3.8 = 125 MiB, and 25 MiB without bf16
+// memory    3 doubles for each row of a tile and edge² reals; with bf16 also 2 E bytes for each row of a panel and of a tile. The edge is at most
+//           4096, a panel 104 MiB (or one tile's rows): whatever B, at most 64 + 104 MiB + 8 KiB E = 174 MiB for E = 768 and floats; on 50 MiB
+//           of second-level cache the edge is at most 2560, which makes 25 + 100 + 4 MiB = 129 MiB, and 25 MiB without bf16
 // shapes    of the products, for B = 65,536 and E = 768 on an H200 (132 multiprocessors, 50 to 60 MiB of second-level cache, so an edge of 2560
 //           or 2688): s has 400 pieces or more of 128 x 128, dU_i and dV_j have 120 or 126, nearly one for each multiprocessor. An edge of 1024
 //           would leave two thirds of them idle, and with t g beside the logits, not over them, the edge would be 2048 and 96 pieces. 676 or
@@ -77,7 +77,7 @@ __device__ inline Real visit_pair(RowSums& sums, Real s, Real t, Real b, bool ma
 template <class G>
 __global__ void sigmoid_loss_row(double* slots, Real* s, const Real* log_t, const Real* b, const std::int32_t* image_ids,
                                  const std::int32_t* text_ids, Dim edge, Dim columns, Dim own, Real divisor, bool first, bool want_gradient) {
-  SHARED(double, partial, warps);
+  SHARED(double, parts, 3 * row_threads);
   const Dim r = blockIdx.x;
   const Real t = std::exp(*log_t), bias = *b, factor = t / divisor;
   const Real* row = s + r * edge;
@@ -97,14 +97,17 @@ __global__ void sigmoid_loss_row(double* slots, Real* s, const Real* log_t, cons
     if (want_gradient) store(g, c, columns, gradient);
   }
 
-  const double loss = block_reduce(double(sums.linear) + double(std::log1p(sums.q)), partial, Sum());
-  const double db = block_reduce(double(sums.h), partial, Sum());
-  const double dlog_t = block_reduce(double(t) * double(sums.hs), partial, Sum());
-  if (threadIdx.x != 0) return;
-  double* slot = slots + 3 * r;
-  slot[0] = loss + (first ? 0 : slot[0]);
-  slot[1] = db + (first ? 0 : slot[1]);
-  slot[2] = dlog_t + (first ? 0 : slot[2]);
+  parts[threadIdx.x] = double(sums.linear) + double(std::log1p(sums.q));
+  parts[row_threads + threadIdx.x] = double(sums.h);
+  parts[2 * row_threads + threadIdx.x] = double(t) * double(sums.hs);
+  __syncthreads();
+  const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32;  // each of three warps adds one of them
+  if (warp >= 3) return;
+  double sum = 0;
+  for (unsigned k = lane; k < row_threads; k += 32) sum += parts[warp * row_threads + k];
+  for (int lanes = 16; lanes > 0; lanes /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
+  double* slot = slots + 3 * r + warp;
+  if (lane == 0) *slot = sum + (first ? 0 : *slot);
 }
 
 // One block: slots in a fixed order.

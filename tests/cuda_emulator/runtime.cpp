@@ -57,7 +57,7 @@ cudaError_t cudaGetDevice(int* device) {
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrL2CacheSize ? 1 << 20 : 4;  // a small device, so that small sizes take the paths of large ones
+  *value = attribute == cudaDevAttrL2CacheSize ? 4 << 10 : 4;  // a small device, so that small sizes take the paths of large ones
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {

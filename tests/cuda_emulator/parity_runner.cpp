@@ -2,18 +2,23 @@
 #include "parity_runner.h"
 #include <algorithm>
 #include <exception>
+#include <sstream>
 #include <utility>
 #include <vector>
 #include "siglip/check.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-// One device against the other, by the largest error of an element: stricter than a mean.
-constexpr double limit = sizeof(Real) == 4 ? 1e-4 : 1e-12;
+std::string text(double x) {
+  std::ostringstream out;
+  out << x;
+  return out.str();
+}
 
 std::string failure(const OpRow& row, const OpCase& c) try {
-  if (const Worst w = parity(row, c, 7, Device::cuda); !(w.error <= std::max(limit, sizeof(Real) == 4 ? c.float_tolerance : 0.0)))
-    return "CUDA against CPU, " + to_string(w);
+  if (const DeviceMatch m = case_across_devices(Device::cuda, row, c); !(m.error <= m.limit))
+    return "CUDA against CPU, " + m.tensor + "[" + std::to_string(m.element) + "] = " + text(m.got) + " against " + text(m.expected) +
+           ", normalised mean square error " + text(m.error);
   const std::vector<std::string> breaches = hygiene(row, c, 3, Device::cuda);
   return breaches.empty() ? "" : breaches[0];
 } catch (const std::exception& e) {

@@ -7,7 +7,8 @@
 //           dx_nc     += rstd_n (g_nc - Σ_k g_nk / C - h_nc Σ_k g_nk h_nk / C)
 //           dgamma_c  += Σ_n dy_nc h_nc,   dbeta_c += Σ_n dy_nc
 // saves     mean, rstd, x, gamma   cost  about 8 NC operations
-// numerics  two passes, so a large mean does not cancel the variance; column sums in blocks of 256 rows, added in order
+// numerics  two passes, so a large mean does not cancel the variance, and the mean is summed in double, so that its own rounding is all that is
+//           left of it; column sums in blocks of 256 rows, added in order
 // source    Ba, Kiros, Hinton 2016, eq. 4
 #include <cmath>
 #include "check/rows.h"
@@ -26,7 +27,7 @@ void cpu::layernorm_forward(Real* y, Real* mean, Real* rstd, const Real* x, cons
     const ConstArrayMap gammas(gamma, C), betas(beta, C);
     for (Dim n = begin; n < end; ++n) {
       const ConstArrayMap xn(x + n * C, C);
-      const Real m = xn.sum() / static_cast<Real>(C);
+      const Real m = static_cast<Real>(xn.template cast<double>().sum() / double(C));
       const Real r = 1 / std::sqrt((xn - m).square().sum() / static_cast<Real>(C) + eps);
       ArrayMap(y + n * C, C) = (xn - m) * r * gammas + betas;
       mean[n] = m;

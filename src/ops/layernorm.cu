@@ -8,11 +8,13 @@
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
 __global__ void layernorm_forward_row(Real* y, Real* mean, Real* rstd, const Real* x, const Real* gamma, const Real* beta, Dim C, Real eps) {
   SHARED(Real, partial, warps);
+  SHARED(double, partial_sums, warps);
   const Real* xn = x + blockIdx.x * C;
   Real* yn = y + blockIdx.x * C;
-  Real sum = 0, squares = 0;
-  for (Dim c = threadIdx.x; c < C; c += row_threads) sum += xn[c];
-  const Real m = block_reduce(sum, partial, Sum()) / static_cast<Real>(C);
+  double sum = 0;
+  Real squares = 0;
+  for (Dim c = threadIdx.x; c < C; c += row_threads) sum += double(xn[c]);
+  const Real m = static_cast<Real>(block_reduce(sum, partial_sums, Sum()) / double(C));
   for (Dim c = threadIdx.x; c < C; c += row_threads) squares += (xn[c] - m) * (xn[c] - m);
   const Real r = 1 / std::sqrt(block_reduce(squares, partial, Sum()) / static_cast<Real>(C) + eps);
   for (Dim c = threadIdx.x; c < C; c += row_threads) yn[c] = (xn[c] - m) * r * gamma[c] + beta[c];

@@ -11,10 +11,3 @@ TEST_CASE("emulated CUDA: every op gives what the CPU gives, in float") {
 TEST_CASE("emulated CUDA: every op gives what the CPU gives, in double") {
   for (const OpRow& row : op_table()) CHECK(f64::first_device_failure(row.name) == "");
 }
-
-TEST_CASE("emulated CUDA: a whole model, and 50 steps of training, as on the CPU") {
-  for (const DeviceMatch& m : {model_across_devices(Device::cuda), training_across_devices(Device::cuda, 50)}) {
-    INFO(m.what, ", ", m.tensor, "[", m.element, "]: ", m.got, " against ", m.expected, ", error ", m.error);
-    CHECK(m.ok());
-  }
-}

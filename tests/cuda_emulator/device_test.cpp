@@ -14,7 +14,6 @@ using namespace siglip;
 
 // The double library, linked into the same program, names its own functions.
 namespace siglip::f64 {
-std::vector<DeviceMatch> ops_across_devices(Device device, const std::string& op);
 DeviceMatch model_across_devices(Device device);
 DeviceMatch training_across_devices(Device device, int steps);
 }  // namespace siglip::f64
@@ -69,13 +68,11 @@ void check_near(const std::vector<double>& a, const std::vector<double>& b) {
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 }  // namespace
 
-TEST_CASE("device: ops, a model and a training agree with the CPU, in float and in double") {
-  for (const DeviceMatch& m : ops_across_devices(Device::cuda)) check(m);
-  for (const DeviceMatch& m : f64::ops_across_devices(Device::cuda, "")) check(m);
+TEST_CASE("device: a model and a training agree with the CPU, in float and in double") {
   check(model_across_devices(Device::cuda));
   check(f64::model_across_devices(Device::cuda));
-  check(training_across_devices(Device::cuda, 50));
-  check(f64::training_across_devices(Device::cuda, 10));
+  check(training_across_devices(Device::cuda, 8));
+  check(f64::training_across_devices(Device::cuda, 3));
 }
 
 TEST_CASE("device: values move for every handle that shares them") {
@@ -121,18 +118,17 @@ TEST_CASE("device: values move for every handle that shares them") {
 
 TEST_CASE("device: memory that ends is one clear error, and all goes on") {
   trim_pool(Device::cuda);
-  const Tensor held = Tensor::full({1 << 18}, 1, Device::cuda);
-  { Tensor({1 << 16}, Device::cuda).data(); }  // waits, and is given back before the error
-  const Tensor host = Tensor::full({1 << 20}, 2);
-  emulator::limit_memory(1 << 20);
+  const Tensor held = Tensor::full({1 << 12}, 1, Device::cuda);
+  { Tensor({1 << 10}, Device::cuda).data(); }  // waits, and is given back before the error
+  const Tensor host = Tensor::full({1 << 14}, 2);
+  emulator::limit_memory(1 << 10);
   const std::string said = complaint_of([&] { host.move_to(Device::cuda); });
   INFO(said);
-  CHECK(said.starts_with("Tensor: 4.0 MiB are wanted on the CUDA device, "));
-  CHECK(contains(said, "; this process holds "));
-  CHECK(said.ends_with(" of it in use, and 256.0 KiB that waited were given back"));
+  CHECK(said.starts_with("Tensor: 64.0 KiB are wanted on the CUDA device, 0 bytes of 1.0 KiB are free; this process holds "));
+  CHECK(said.ends_with(" of it in use, and 4.0 KiB that waited were given back"));
   CHECK(host.device() == Device::cpu);
   CHECK(host.to_vector()[7] == 2);
-  CHECK(complaint_of([] { Tensor({1 << 21}, Device::cuda).fill(0); }).starts_with("Tensor: 8.0 MiB are wanted on the CUDA device, "));
+  CHECK(complaint_of([] { Tensor({1 << 15}, Device::cuda).fill(0); }).starts_with("Tensor: 128.0 KiB are wanted on the CUDA device, "));
   emulator::limit_memory(std::size_t{1} << 29);
   host.move_to(Device::cuda);
   CHECK(add(host, host).to_vector()[9] == 4);
@@ -176,17 +172,13 @@ TEST_CASE("device: a run trains as on the CPU, and goes on on the other device")
   CHECK(!contains(read_file(folder / "cpu/summary.json"), "device"));
   CHECK(here.evaluations.size() == there.evaluations.size());
 
-  // The same device gives the same bits.
-  train(small_run(folder / "again", "cuda"), log);
-  CHECK(read_file(folder / "again/last/model.safetensors") == read_file(folder / "cuda/last/model.safetensors"));
-
-  // The last checkpoint of half a run, made on one device, is continued on the other.
+  // A run that was stopped after its first step on one device goes on on the other.
   for (const auto& [from, to] : {std::pair("cuda", "cpu"), std::pair("cpu", "cuda")}) {
     const std::string run = folder / (std::string(from) + "-" + to);
     TrainConfig c = small_run(run, from);
     struct StopAt : std::stringbuf {
       int sync() override {
-        if (str().find("step 2/4") != std::string::npos || str().find("step 2  ") != std::string::npos) request_stop();
+        if (contains(str(), "step 1/4")) request_stop();
         return 0;
       }
     } buffer;
@@ -197,7 +189,7 @@ TEST_CASE("device: a run trains as on the CPU, and goes on on the other device")
     CHECK(resume(run, {std::string("device=") + to}, log).steps == 4);
     check_near(losses_of(run), losses_of(folder / "cpu"));
   }
-  CHECK(contains(log.str(), "continues after step 2 of 4, on tests/cuda_emulator with f32 products\n"));
+  CHECK(contains(log.str(), "continues after step 1 of 4, on tests/cuda_emulator with f32 products\n"));
 }
 
 TEST_CASE("device: embeddings and evaluations of a trained model are the CPU's") {

@@ -37,13 +37,12 @@ struct alignas(each * sizeof(T)) Four {
   T at[each];
 };
 
-// Columns c … c+3 of a row, as far as the tile has them.
+// Columns c … c+3 of a row; zeros where the tile has none.
 template <class T>
 __device__ Four<T> load(const T* row, Dim c, Dim columns) {
   if (c + each <= columns) return *reinterpret_cast<const Four<T>*>(row + c);
-  Four<T> four{};
-  for (int k = 0; k < each; ++k)
-    if (c + k < columns) four.at[k] = row[c + k];
+  Four<T> four;
+  for (int k = 0; k < each; ++k) four.at[k] = c + k < columns ? row[c + k] : T(0);
   return four;
 }
 
@@ -88,12 +87,15 @@ __global__ void sigmoid_loss_row(double* slots, Real* s, const Real* log_t, cons
     const Dim c = begin + static_cast<Dim>(threadIdx.x) * each;
     const Four<Real> four = load(row, c, columns);
     __syncthreads();  // g may be narrower than s: what it comes to lie over has been read by now
-    Four<G> gradient{};
-    for (int k = 0; k < each; ++k)
+    Four<G> gradient;
+    for (int k = 0; k < each; ++k) {
+      Real h = 0;
       if (c + k < columns) {
         const bool match = image_ids ? text_ids[c + k] == id : c + k == own + r;
-        put(gradient.at[k], factor * visit_pair(sums, four.at[k], t, bias, match));
+        h = visit_pair(sums, four.at[k], t, bias, match);
       }
+      put(gradient.at[k], factor * h);
+    }
     if (want_gradient) store(g, c, columns, gradient);
   }
 

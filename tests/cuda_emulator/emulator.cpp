@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <numeric>
@@ -155,7 +156,9 @@ struct Block {
 Block* block = nullptr;  // one launch at a time: Unlocked holds the lock
 std::uint64_t order_seed = 1;
 char launch_begin, launch_end;  // what happened before and after
-std::vector<std::unique_ptr<Stack>> spare_stacks;
+// Used again in turn: the longest unused first, and what its last thread did on it comes before what the next one does.
+constexpr std::size_t waiting_stacks = 256;
+std::deque<std::unique_ptr<Stack>> spare_stacks;
 
 [[noreturn]] void broken(const std::string& what) { throw std::runtime_error("emulator: " + block->where() + ": " + what); }
 
@@ -172,12 +175,15 @@ void to_scheduler(bool for_good) {
 
 void enter() {
   if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(nullptr, &block->scheduler_stack, &block->scheduler_stack_bytes);
+  char* stack = block->running->stack->memory.get();
   order_after(&launch_begin);
+  order_after(stack);
   try {
     (*block->body)();
   } catch (...) {
     if (!block->failure) block->failure = std::current_exception();
   }
+  order_before(stack);
   order_before(&launch_end);
   block->running->state = Thread::left;
   to_scheduler(true);
@@ -186,9 +192,9 @@ void enter() {
 void resume(Thread& t) {
   block->running = &t;
   if (t.state == Thread::fresh) {
-    if (spare_stacks.empty()) spare_stacks.push_back(std::make_unique<Stack>());
-    t.stack = std::move(spare_stacks.back());
-    spare_stacks.pop_back();
+    while (spare_stacks.size() < waiting_stacks) spare_stacks.push_back(std::make_unique<Stack>());
+    t.stack = std::move(spare_stacks.front());
+    spare_stacks.pop_front();
     t.flow.start(*t.stack, enter);
     if (__tsan_create_fiber) t.tsan = __tsan_create_fiber(1);
     t.state = Thread::running;

@@ -56,7 +56,7 @@ struct Measured {
 // gradients itself.
 struct Rows {
   Rows(Dim B, Dim E, Device to) : device(to) {
-    for (std::uint64_t stream : {0, 1})
+    for (const std::uint64_t stream : {std::uint64_t{0}, std::uint64_t{1}})
       make.push_back([=, on_host = to == Device::cpu ? Tensor() : l2_normalize(random_rows(B, E, stream))] {
         return (on_host.defined() ? on_host.to(to) : l2_normalize(random_rows(B, E, stream))).require_grad();
       });

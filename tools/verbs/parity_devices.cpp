@@ -147,9 +147,8 @@ void add_parity_devices(CLI::App& program) {
       add_verb(program, "parity-devices",
                "Compare the CUDA backend with the CPU's, in float and in double: values and gradients of every op in every case of its table, a\n"
                "small model forward and backward, a training step by step. The error is the normalised mean square sum |a - b|^2 / sum |b|^2 of\n"
-               "a tensor, at most 1e-10 in float (1e-8 where the mean is a thousand times the spread: float itself is no better) and 1e-24 in\n"
-               "double; of a training the largest relative difference of a loss. The table shows the worst case of each op. Without a device it\n"
-               "says what was skipped.",
+               "a tensor, at most 1e-10 in float and 1e-24 in double; of a training the largest relative difference of a loss. The table shows\n"
+               "the worst case of each op. Without a device it says what was skipped.",
                "siglip parity-devices --op softmax",
                "device, cases, failed, worst [op, real (float or double), case, tensor, element, error, limit, got, expected, ok];\n"
                "  without a device skipped [names] and why");

@@ -92,12 +92,9 @@ Worst gradcheck(const OpRow& row, const OpCase& c, std::uint64_t seed);
 /// The op against its reference composition, value and gradients.
 Worst against_reference(const OpRow& row, const OpCase& c, std::uint64_t seed);
 
-/// One device against the other. Throws NoBackend where there is none.
-Worst parity(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device);
-
 /// An op on `device` and on the CPU, value and gradients: the worst tensor of a case; of all cases of an op, or of all ops. Throws NoBackend where
 /// there is no such device, and Error, naming op and case, where it cannot compute.
-DeviceMatch case_across_devices(Device device, const OpRow& row, const OpCase& c);
+DeviceMatch parity(Device device, const OpRow& row, const OpCase& c);
 std::vector<DeviceMatch> ops_across_devices(Device device, const std::string& op = "");
 /// A small model of odd sizes: embeddings, loss, the gradients of all parameters.
 DeviceMatch model_across_devices(Device device);

@@ -45,7 +45,7 @@ DeviceMatch worst_match(const std::string& what, const std::string& about, const
   return worst;
 }
 
-DeviceMatch case_across_devices(Device device, const OpRow& row, const OpCase& c) {
+DeviceMatch parity(Device device, const OpRow& row, const OpCase& c) {
   const CaseValues expected = evaluate(row, c, seed);
   CaseValues got;
   try {
@@ -64,7 +64,7 @@ std::vector<DeviceMatch> ops_across_devices(Device device, const std::string& op
   std::vector<DeviceMatch> matches;
   for (const OpRow& row : op_table()) {
     if (!op.empty() && row.name != op) continue;
-    for (const OpCase& c : row.cases) matches.push_back(case_across_devices(device, row, c));
+    for (const OpCase& c : row.cases) matches.push_back(parity(device, row, c));
   }
   require(!matches.empty(), "ops_across_devices", "the name of an op is expected, got \"", op, "\"");
   return matches;

@@ -90,8 +90,4 @@ std::string to_string(const Worst& worst) {
 Worst against_reference(const OpRow& row, const OpCase& c, std::uint64_t seed) {
   return compare(evaluate(row, c, seed), evaluate(row, c, seed, Device::cpu, true));
 }
-
-Worst parity(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device) {
-  return compare(evaluate(row, c, seed, device), evaluate(row, c, seed));
-}
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -4,11 +4,12 @@
 #include "siglip/real.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-/// The first thing that is wrong on Device::cuda in the rows whose names begin with `rows`; empty if nothing is. Small cases first.
-std::string first_device_failure(const std::string& rows);
+/// The first thing that is wrong on Device::cuda in the rows whose names begin with `rows`; empty if nothing is. Small cases first. Without
+/// hygiene values and gradients alone are compared, once.
+std::string first_device_failure(const std::string& rows, bool with_hygiene);
 }  // namespace siglip::inline SIGLIP_FLAVOUR
 #ifndef SIGLIP_DOUBLE
 namespace siglip::f64 {
-std::string first_device_failure(const std::string& rows);
+std::string first_device_failure(const std::string& rows, bool with_hygiene);
 }
 #endif

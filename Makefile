@@ -9,6 +9,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 PYTHON ?= python3
+SIGLIP_CUDA ?= AUTO
 
 DEMO_FLAGS ?=
 SHAPES_FLAGS ?=
@@ -28,7 +29,7 @@ deps: ## install the packages that are missing (apt; elsewhere: say which)
 configure: deps
 	@if [ ! -f $(BUILD)/cmake_install.cmake ] || \
 	    [ "$$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' $(BUILD)/CMakeCache.txt)" != "$$(command -v $(firstword $(CXX)))" ]; then \
-	  CXX="$(CXX)" cmake --fresh -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release; \
+	  CXX="$(CXX)" cmake --fresh -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DSIGLIP_CUDA=$(SIGLIP_CUDA); \
 	fi
 
 build: configure ## the program, build/siglip

@@ -84,11 +84,13 @@ bench: build ## speed and memory of the loss, of a training step and of the towe
 	@$(BUILD)/siglip bench step --json
 	@$(BUILD)/siglip bench tower --json
 
-bench-reference: build ## the same and the towers beside PyTorch and ONNX Runtime, in a virtual environment of its own
+bench-reference: build ## the same beside PyTorch and ONNX Runtime, pictures beside Pillow, texts beside tokenizers, in a virtual environment
 	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -c "import torch, numpy, transformers, onnx, onnxruntime, onnxscript" 2>/dev/null || \
-	  .venv-bench/bin/python -m pip install --quiet torch numpy transformers onnx onnxruntime onnxscript
+	@.venv-bench/bin/python -c "import torch, numpy, transformers, onnx, onnxruntime, onnxscript, PIL, tokenizers, sentencepiece" 2>/dev/null || \
+	  .venv-bench/bin/python -m pip install --quiet torch numpy transformers onnx onnxruntime onnxscript pillow tokenizers sentencepiece
 	@.venv-bench/bin/python tools/reference/bench_pytorch.py --siglip $(BUILD)/siglip
+	@.venv-bench/bin/python tools/reference/bench_pixels.py --siglip $(BUILD)/siglip
+	@.venv-bench/bin/python tools/reference/bench_tokenizers.py --siglip $(BUILD)/siglip
 
 lint: deps ## formatting, who includes whom, every op in the table
 	@sh tools/lint.sh

@@ -32,7 +32,7 @@ class Tensor {
   Dim columns() const { return shape_.empty() ? 1 : shape_.back(); }  // C: the last axis; 1 for a scalar
   Dim rows() const { return columns() ? size_ / columns() : 0; }      // N: the product of the others
 
-  Real* data() const;  // on device(), 64-byte aligned
+  Real* data() const;  // on device(); 64-byte aligned unless borrowed
   bool allocated() const;
   std::vector<Real> to_vector() const;     // a copy on the host
   Real item() const;                       // the value of a one-element tensor

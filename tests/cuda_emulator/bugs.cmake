@@ -14,12 +14,14 @@ planted_cuda_bug(ops/matmul "dx is made of x, not of w" [[product("matmul", dx, 
 planted_cuda_bug(ops/attention "backward lacks 1 / sqrt(D)" [[p[r][c] * (dp[r][c] - dots[r]) * factor;]] [[p[r][c] * (dp[r][c] - dots[r]);]])
 planted_cuda_bug(ops/attention "what was summed does not shrink when a larger logit comes" [[out[r][g] *= shrink;]] [[out[r][g] *= 1;]])
 planted_cuda_bug(ops/attention "the barrier before the weights are overwritten is missing"
-  [[__device__ void keep_p(Real* weights, const Real (&p)[per][per]) {
-  __syncthreads();]] [[__device__ void keep_p(Real* weights, const Real (&p)[per][per]) {]])
+  [[const Real (&dots)[per], Real factor) {
+  __syncthreads();]] [[const Real (&dots)[per], Real factor) {]])
 planted_cuda_bug(ops/patch_embedding "patches run down the columns" [[g = patch % (G * G) / G, h = patch % G;]] [[h = patch % (G * G) / G, g = patch % G;]])
 planted_cuda_bug(ops/token_embedding "every token with an id adds the rows that follow it" [[if (block_reduce(earlier, partial, Larger()) || c >= C) return;]]
   [[if (block_reduce(earlier, partial, Larger()) > 1 || c >= C) return;]])
-planted_cuda_bug(ops/take_token "one element too many" [[if (i < B * C) y[i] =]] [[if (i <= B * C) y[i] =]])
+planted_cuda_bug(ops/layernorm "what is saved lies one row further, past the end at last" [[mean[blockIdx.x] = m, rstd[blockIdx.x] = r;]]
+  [[mean[blockIdx.x] = m, rstd[blockIdx.x + 1] = r;]])
+planted_cuda_bug(ops/take_token "the gradient goes to the first token" [[dx[(i / C * T + t) * C + i % C] += dy[i];]] [[dx[i / C * T * C + i % C] += dy[i];]])
 planted_cuda_bug(loss/sigmoid_loss "texts are shifted by one" [[: c + k == own + r;]] [[: c + k == own + r + 1;]])
 planted_cuda_bug(loss/sigmoid_loss "db has the wrong divisor" [[if (db) *db = static_cast<Real>(sums[1]);]] [[if (db) *db = static_cast<Real>(sums[1] * double(divisor));]])
 planted_cuda_bug(loss/softmax_loss "columns take the sums of rows" [[std::exp(l - column_log_sums[c]);]] [[std::exp(l - row_log_sums[r]);]])

@@ -433,7 +433,7 @@ void run(const char* kernel, dim3 grid, dim3 size, const std::vector<Argument>& 
     const auto* now = static_cast<const char*>(s.start);
     if (const auto differs = std::mismatch(s.bytes.begin(), s.bytes.end(), now); differs.first != s.bytes.end())
       refuse("another order of blocks and threads gives other bits, first at byte " + std::to_string(differs.first - s.bytes.begin()) +
-             " of an allocation of " + std::to_string(s.bytes.size()) + ": two of them write one word");
+             " of an allocation of " + std::to_string(s.bytes.size()) + ": two of them write one word, or a barrier is missing");
   }
 }
 }  // namespace emulator

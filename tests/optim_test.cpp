@@ -85,6 +85,10 @@ TEST_CASE("gradient norm: over all tensors, in double, naming what is not finite
   parameters[1].value.grad()[39999] = std::numeric_limits<Real>::quiet_NaN();
   CHECK(!std::isfinite(global_grad_norm(parameters, &worst)));
   CHECK(worst == "b");
+
+  const Parameters apart{{"here", Tensor::full({2}, 0).require_grad()}, {"there", Tensor({2}, Device::cuda).require_grad()}};
+  CHECK_THROWS_WITH_AS(global_grad_norm(apart), "global_grad_norm: parameters on one device, got there on another", Error);
+  CHECK(global_grad_norm({}) == 0);
 }
 
 TEST_CASE("clipping: the factor that brings a norm down to the largest allowed") {

@@ -20,7 +20,7 @@ TEST_CASE("ops: handwritten backward against finite differences") {
   each_case([&](const OpRow& row, const OpCase& c) {
     const Worst w = gradcheck(row, c, 1);
     INFO(to_string(w));
-    CHECK(w.error <= 1e-9);  // measured: 6e-11 at worst
+    CHECK(w.error <= 1e-9);  // measured: 7e-10 at worst
     worst = std::max(worst, w.error);
   });
   MESSAGE("worst relative error against finite differences: ", worst);

@@ -75,22 +75,24 @@ TEST_CASE("deps: who is not root is not surprised") {
 TEST_CASE("ci: a failing lint is counted, and the closing line comes all the same") {
   const Scripts scripts;
   fs::create_directory(scripts.folder / ".ci");
+  fs::create_directory(scripts.folder / "src");
   fs::copy_file(SIGLIP_SOURCE_FOLDER "/.ci/run", scripts.folder / ".ci/run");
   scripts.command("cmake", ":");
+  scripts.command("nvcc", ":");  // where there is one, the CUDA pages are a step
   scripts.command("ctest", "echo '67% tests passed, 1 tests failed out of 3'; exit 8");
   scripts.command("make", "case $1 in lint) exit 1 ;; test) echo '100% tests passed, 0 tests failed out of 3' ;; esac");
   const Outcome run = scripts("PATH=$PWD/bin:$PATH bash .ci/run");
   CHECK(run.exit_code == 1);
-  CHECK(run.out.ends_with("\n6 passed, 2 failed\n"));
+  CHECK(run.out.ends_with("\n7 passed, 2 failed\n"));
 
   scripts.command("ctest", "echo '100% tests passed, 0 tests failed out of 1'");
   scripts.command("make", "case $1 in test) echo '100% tests passed, 0 tests failed out of 3' ;; esac");
   const Outcome good = scripts("PATH=$PWD/bin:$PATH bash .ci/run");
   CHECK(good.exit_code == 0);
-  CHECK(good.out.ends_with("\n6 passed, 0 failed\n"));
+  CHECK(good.out.ends_with("\n7 passed, 0 failed\n"));
 
   scripts.command("cmake", "exit 1");
-  CHECK(scripts("PATH=$PWD/bin:$PATH bash .ci/run").out.ends_with("\nfailed: sanitized came to no tests\n5 passed, 1 failed\n"));
+  CHECK(scripts("PATH=$PWD/bin:$PATH bash .ci/run").out.ends_with("\nfailed: sanitized came to no tests\nfailed: cuda_pages\n5 passed, 2 failed\n"));
 }
 
 TEST_CASE("make: bench measures what the README says of speed") {

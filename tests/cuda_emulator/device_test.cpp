@@ -64,8 +64,8 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 }  // namespace
 
 TEST_CASE("device: a model and a training agree with the CPU, in float and in double") {
-  for (const DeviceMatch& m : {model_across_devices(Device::cuda), training_across_devices(Device::cuda, 50), f64::model_across_devices(Device::cuda),
-                               f64::training_across_devices(Device::cuda, 4)}) {
+  for (const DeviceMatch& m : {model_across_devices(Device::cuda), training_across_devices(Device::cuda, 12), f64::model_across_devices(Device::cuda),
+                               f64::training_across_devices(Device::cuda, 3)}) {
     INFO(m.what, ", ", m.about, ": ", m.tensor, "[", m.element, "] = ", m.got, ", expected ", m.expected, ", error ", m.error);
     CHECK(m.ok());
   }

@@ -26,6 +26,9 @@ std::string failure(const OpRow& row, const OpCase& c, bool with_hygiene) try {
   return e.what();
 }
 
+// Hygiene runs a case about ten times; fibers are slow, and what it looks for shows in small cases.
+constexpr Dim hygiene_elements = 200;
+
 Dim elements(const OpCase& c) {
   Dim count = 0;
   for (const Shape& shape : c.shapes) count += element_count(shape);
@@ -41,7 +44,8 @@ std::string first_device_failure(const std::string& rows, bool with_hygiene) {
   if (cases.empty()) return "no row is named " + rows;
   std::stable_sort(cases.begin(), cases.end(), [](const auto& a, const auto& b) { return elements(a.second) < elements(b.second); });
   for (const auto& [row, c] : cases)
-    if (const std::string what = failure(row, c, with_hygiene); !what.empty()) return "[" + row.name + ", " + c.about + "] " + what;
+    if (const std::string what = failure(row, c, with_hygiene && elements(c) <= hygiene_elements); !what.empty())
+      return "[" + row.name + ", " + c.about + "] " + what;
   return "";
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

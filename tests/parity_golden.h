@@ -20,7 +20,9 @@ void check_goldens(double share) {
     for (const siglip::TensorMatch& match : siglip::run_reference_case(folder)) {
       INFO(name, ": ", match.tensor, ": ", match.judged, " ", match.error, " of ", match.limit);
       CHECK(match.ok());
-      CHECK(match.error <= share * match.limit);
+      // What Adam makes of key biases, whose gradient is zero, is rounding divided by rounding: compilers and processors differ in it.
+      const bool is_rounding = match.tensor.starts_with("weight.") && match.tensor.ends_with("k_proj.bias");
+      CHECK(match.error <= (is_rounding ? 1 : share) * match.limit);
       kinds.insert(match.tensor.substr(0, match.tensor.find('.')));
       if (match.error / match.limit > nearest) nearest = match.error / match.limit, which = name + ": " + match.tensor;
     }

@@ -9,13 +9,16 @@ BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 PYTHON ?= python3
-SIGLIP_CUDA ?= AUTO
+# CMake builds the CUDA backend wherever nvcc is. That takes nvcc two to four minutes, so the door asks for it where there is a device to run it on;
+# `make build SIGLIP_CUDA=ON` asks for it anywhere.
+cuda_wanted := $(SIGLIP_CUDA)
+SIGLIP_CUDA ?= $(if $(wildcard /dev/nvidiactl),AUTO,OFF)
 
 DEMO_FLAGS ?=
 SHAPES_FLAGS ?=
 
-.PHONY: help deps configure build demo demo-shapes test test-cuda gpu-report gpu-bundle goldens reference-python test-reference test-full bench \
-  bench-reference lint install
+.PHONY: help deps configure build demo demo-shapes test test-cuda gpu-report gpu-bundle goldens reference-python \
+  reference-python-older test-reference test-tokenizers test-full bench bench-reference lint install
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,6 +33,8 @@ configure: deps
 	@if [ ! -f $(BUILD)/cmake_install.cmake ] || \
 	    [ "$$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' $(BUILD)/CMakeCache.txt)" != "$$(command -v $(firstword $(CXX)))" ]; then \
 	  CXX="$(CXX)" cmake --fresh -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DSIGLIP_CUDA=$(SIGLIP_CUDA); \
+	elif [ -n "$(cuda_wanted)" ] && ! grep -q '^SIGLIP_CUDA:STRING=$(cuda_wanted)$$' $(BUILD)/CMakeCache.txt; then \
+	  cmake -S . -B $(BUILD) -DSIGLIP_CUDA=$(cuda_wanted); \
 	fi
 
 build: configure ## the program, build/siglip
@@ -47,35 +52,48 @@ test: configure ## build everything and run all tests
 	@cmake --build $(BUILD) --parallel $(JOBS)
 	@OMP_WAIT_POLICY=passive ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
 
-test-cuda: deps ## build with the CUDA backend; both backends compared and the unit tests, where there is a device
+# Without network nothing can be installed, and what is there may do: CMake says what it lacks.
+test-cuda: ## build with the CUDA backend; both backends compared and the unit tests, where there is a device
+	@CXX="$(CXX)" sh tools/deps.sh || echo "test-cuda: goes on with what is here" >&2
 	@CXX="$(CXX)" cmake --preset cuda
 	@cmake --build build-cuda --parallel $(JOBS) --target siglip_program --target siglip_tests
 	@build-cuda/siglip parity-devices --goldens data/goldens
 	@OMP_WAIT_POLICY=passive ctest --test-dir build-cuda --output-on-failure -R '^unit$$'
 
-gpu-report: ## on a machine with a GPU: build, compare, sanitize, measure, train; results in data/gpu
+gpu-report: ## on a machine with a GPU: build, compare, measure, train, sanitize; results in data/gpu
 	@CXX="$(CXX)" sh tools/gpu_report.sh
 
 gpu-bundle: ## sources and third-party headers in one archive, for gpu-report on a machine without network
 	@sh tools/gpu_bundle.sh
 
-# PyTorch and transformers in a virtual environment of their own; REFERENCE_PYTHON=… takes one that is there.
+# PyTorch and transformers in virtual environments of their own; REFERENCE_PYTHON=… takes one that is there.
 REFERENCE_PYTHON ?= .venv-reference/bin/python
+OLDER_PYTHON ?= .venv-reference-older/bin/python
+GOLDENS ?= data/goldens
+# environment NAME,LIST: tools/reference/LIST installed in .venv-NAME, again when the list changes.
+environment = [ -x .venv-$(1)/bin/python ] || $(PYTHON) -m venv .venv-$(1); \
+  cmp -s tools/reference/$(2) .venv-$(1)/made-with || { \
+    .venv-$(1)/bin/python -m pip install --quiet -r tools/reference/$(2) && cp tools/reference/$(2) .venv-$(1)/made-with; }
 reference-python:
-	@[ "$(REFERENCE_PYTHON)" != .venv-reference/bin/python ] || { \
-	  [ -x .venv-reference/bin/python ] || $(PYTHON) -m venv .venv-reference; \
-	  cmp -s tools/reference/requirements.txt .venv-reference/made-with || { \
-	    .venv-reference/bin/python -m pip install --quiet -r tools/reference/requirements.txt && \
-	    cp tools/reference/requirements.txt .venv-reference/made-with; }; }
+	@[ "$(REFERENCE_PYTHON)" != .venv-reference/bin/python ] || { $(call environment,reference,requirements.txt); }
 
-goldens: reference-python ## make data/goldens again: what PyTorch and transformers compute
-	@OMP_NUM_THREADS=1 $(REFERENCE_PYTHON) tools/reference/make_goldens.py --out data/goldens
+reference-python-older:
+	@[ "$(OLDER_PYTHON)" != .venv-reference-older/bin/python ] || { $(call environment,reference-older,requirements-older.txt); }
 
-test-reference: build reference-python ## what we train, loaded into transformers: the same ids, pixels, embeddings, logits
+goldens: reference-python reference-python-older ## make data/goldens again: what PyTorch, transformers, Pillow and others compute (GOLDENS=…: elsewhere)
+	@OMP_NUM_THREADS=1 $(REFERENCE_PYTHON) tools/reference/make_goldens.py --out $(GOLDENS) --older $(OLDER_PYTHON)
+
+test-reference: build reference-python ## what we train and convert, in transformers: ids, pixels, embeddings, logits; a million texts
+	@$(REFERENCE_PYTHON) tools/reference/golden_manifest.py --check
 	@$(REFERENCE_PYTHON) tools/reference/check_export.py --siglip $(BUILD)/siglip
 	@[ ! -d runs/train/demo ] || $(REFERENCE_PYTHON) tools/reference/check_export.py --siglip $(BUILD)/siglip runs/train/demo
+	@$(REFERENCE_PYTHON) tools/reference/check_convert.py --siglip $(BUILD)/siglip
+	@$(MAKE) --no-print-directory test-tokenizers
 
-test-full: build reference-python ## published sizes with random weights, beside transformers (8 GB of memory, 4 GB of disk for a while)
+test-tokenizers: build reference-python-older ## a million texts, the same ids as transformers, sentencepiece and tokenizers (Debian: unicode-cldr-core)
+	@$(OLDER_PYTHON) tools/reference/check_tokenizers.py --siglip $(BUILD)/siglip
+
+test-full: build reference-python ## published sizes with random weights, beside transformers (16 GB of memory and 8 GB of disk are expected)
 	@$(REFERENCE_PYTHON) tools/reference/full_size.py --siglip $(BUILD)/siglip
 
 bench: build ## speed and memory of the loss, of a training step and of the towers, as JSON
@@ -85,9 +103,7 @@ bench: build ## speed and memory of the loss, of a training step and of the towe
 	@$(BUILD)/siglip bench tower --json
 
 bench-reference: build ## the same beside PyTorch and ONNX Runtime, pictures beside Pillow, texts beside tokenizers, in a virtual environment
-	@[ -x .venv-bench/bin/python ] || $(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -c "import torch, numpy, transformers, onnx, onnxruntime, onnxscript, PIL, tokenizers, sentencepiece" 2>/dev/null || \
-	  .venv-bench/bin/python -m pip install --quiet torch numpy transformers onnx onnxruntime onnxscript pillow tokenizers sentencepiece
+	@$(call environment,bench,requirements-bench.txt)
 	@.venv-bench/bin/python tools/reference/bench_pytorch.py --siglip $(BUILD)/siglip
 	@.venv-bench/bin/python tools/reference/bench_pixels.py --siglip $(BUILD)/siglip
 	@.venv-bench/bin/python tools/reference/bench_tokenizers.py --siglip $(BUILD)/siglip
@@ -96,6 +112,7 @@ lint: deps ## formatting, who includes whom, every op in the table
 	@sh tools/lint.sh
 
 install: deps ## library and program under PREFIX (/usr/local), for any processor of this kind
-	@CXX="$(CXX)" cmake -S . -B $(BUILD)-install -DCMAKE_BUILD_TYPE=Release -DSIGLIP_NATIVE=OFF -DSIGLIP_TESTS=OFF
+	@CXX="$(CXX)" cmake -S . -B $(BUILD)-install -DCMAKE_BUILD_TYPE=Release -DSIGLIP_NATIVE=OFF -DSIGLIP_TESTS=OFF \
+	  -DSIGLIP_CUDA=$(SIGLIP_CUDA)
 	@cmake --build $(BUILD)-install --parallel $(JOBS)
 	@cmake --install $(BUILD)-install --prefix $(PREFIX)

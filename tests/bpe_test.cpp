@@ -128,6 +128,15 @@ TEST_CASE("bpe: hostile texts end, and in time") {
   CHECK(std::clock() - begin < 60 * CLOCKS_PER_SEC);
 }
 
+TEST_CASE("bpe: ten megabytes of text") {
+  const auto t = read_tokenizer(golden_folder + "gemma");
+  const std::clock_t begin = std::clock();
+  const std::string text = ten_megabytes();
+  CHECK(t->encode(text).size() == 64);
+  CHECK(t->pieces(text).size() > 1'000'000);
+  CHECK(std::clock() - begin < 60 * CLOCKS_PER_SEC);
+}
+
 TEST_CASE("bpe: a vocabulary of 256,000 pieces is read in time") {
   Folder folder;
   Json& vocabulary = folder.json["model"]["vocab"];

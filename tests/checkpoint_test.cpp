@@ -219,6 +219,11 @@ TEST_CASE("files: read whole, refused when too large or no file") {
   CHECK(complaint_of([&] { read_file(folder / "x", 2); }, folder.path) == "x: at most 2 bytes are expected, got 3");
   CHECK(complaint_of([&] { read_file(folder.path); }) == folder.path + ": a regular file is expected, got a folder");
   CHECK(complaint_of([&] { read_file("/dev/zero"); }) == "/dev/zero: a regular file is expected, got a device or pipe");
+  REQUIRE(chmod((folder / "x").c_str(), 0) == 0);
+  if (geteuid() == 0)
+    MESSAGE("skipped: a file without permission, which root reads all the same");
+  else
+    CHECK(complaint_of([&] { read_file(folder / "x"); }, folder.path) == "x: a readable file is expected, got: Permission denied");
   CHECK(complaint_of([&] { write_file(folder / "none/x", ""); }, folder.path) == "none/x: cannot be written: No such file or directory");
   CHECK(complaint_of([&] { write_file("/dev/null/x", ""); }) == "/dev/null/x: cannot be written: Not a directory");
 }

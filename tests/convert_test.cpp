@@ -1,5 +1,6 @@
 // convert: folders and .npz archives in another form, number by number.
 #include <doctest/doctest.h>
+#include <limits>
 #include <sstream>
 #include "io/big_vision.h"
 #include "io/dtype.h"
@@ -33,6 +34,7 @@ std::map<std::string, Tensor> by_name(const Siglip& model) {
 struct BigVisionWriter {
   std::map<std::string, Tensor> tensors;
   std::vector<std::pair<std::string, std::pair<Shape, std::vector<float>>>> arrays = {};
+  std::map<std::string, std::string> types = {};  // other than <f4
 
   void same(const std::string& array, const Shape& shape, const std::string& tensor) {
     arrays.push_back({array, {shape, tensors.at(tensor).to_vector()}});
@@ -130,7 +132,10 @@ struct BigVisionWriter {
   }
   std::string zip(const std::string& prefix, int method) const {
     std::vector<ZipMember> members;
-    for (const auto& [name, array] : arrays) members.push_back({prefix + name + ".npy", npy_of("<f4", array.first, bytes_of(array.second)), method});
+    for (const auto& [name, array] : arrays) {
+      const std::string type = types.contains(name) ? types.at(name) : "<f4";
+      members.push_back({prefix + name + ".npy", npy_of(type, array.first, bytes_of(array.second)), method});
+    }
     return zip_of(members);
   }
 };
@@ -241,6 +246,28 @@ TEST_CASE("convert: an .npz that is no SigLIP") {
   CHECK(said([&](auto& arrays) {
           at(arrays, "txt/Encoder_0/encoderblock_0/MultiHeadDotProductAttention_0/query/kernel").second.first = {2, 8, 9};
         }).find("x.npz: text heads divide width 12, got 8") == 0);
+  // Shapes that no numbers stand behind: of an array with an axis of 0, or of a type that is not read.
+  const auto claims = [&](const std::map<std::string, Shape>& shapes, const char* type, bool text_head = true) {
+    BigVisionWriter writer{by_name(model)};
+    writer.all(model.config, text_head);
+    for (const auto& [name, shape] : shapes) at(writer.arrays, name).second = {shape, {}}, writer.types[name] = type;
+    write_file(folder / "x.npz", writer.zip("", 0));
+    return converted(folder / "x.npz", folder / "x", {}, folder.path);
+  };
+  constexpr Dim huge = Dim{1} << 62, most = std::numeric_limits<Dim>::max();
+  const std::string patches = "x.npz: the number of patches is 1 to 65536, got ", patch = "x.npz: patch_size is 1 to 16384, got ";
+  CHECK(claims({{"img/pos_embedding", {1, huge, 0}}}, "<f4") == patches + "4611686018427387904");
+  CHECK(claims({{"img/pos_embedding", {1, most, 20}}}, "<i8") == patches + "9223372036854775807");
+  CHECK(claims({{"img/pos_embedding", {1, 0, 20}}}, "<f4") == patches + "0");
+  CHECK(claims({{"img/embedding/kernel", {Dim{1} << 40, 0, 3, 20}}}, "<f4") == patch + "1099511627776");
+  CHECK(claims({{"img/embedding/kernel", {most, most, 3, 20}}, {"img/pos_embedding", {1, huge, 0}}}, "<i8") == patches + "4611686018427387904");
+  CHECK(claims({{"img/embedding/kernel", {most, most, 3, 20}}}, "<i8") == patch + "9223372036854775807");
+  // 16 GiB of an identity for the text head that is not there.
+  CHECK(claims({{"txt/Embed_0/embedding", {50, 1 << 16}},
+                {"img/embedding/kernel", {8, 8, 3, 1 << 16}},
+                {"img/Transformer/encoderblock_0/MultiHeadDotProductAttention_0/query/kernel", {20, 4, 5}}},
+               "<i8", false)
+            .find(exactly + "; ") == 0);
   CHECK(!std::filesystem::exists(folder / "x"));
   // The state of an optimizer beside params/ is no part of the model.
   BigVisionWriter writer{by_name(model)};
@@ -250,6 +277,55 @@ TEST_CASE("convert: an .npz that is no SigLIP") {
   write_file(folder / "x.npz", writer.zip("", 0));
   CHECK(converted(folder / "x.npz", folder / "x", {"", 0, 26}, folder.path) == "nothing");
   check_equal(folder / "x", model);
+}
+
+TEST_CASE("convert: no layer that is turned in memory is larger than 256 MiB, whatever the archive says") {
+  const TemporaryFolder folder;
+  const SiglipConfig config{{80, 1, 5, 36}, {12, 1, 2, 28}, 24, 8, 50, 6, 80};
+  BigVisionWriter writer{by_name(random_model(config))};
+  writer.all(config, true);
+  std::vector<ZipMember> members;
+  for (auto& [name, array] : writer.arrays) {
+    auto& [shape, numbers] = array;
+    const Dim before = element_count(shape);
+    std::replace(shape.begin(), shape.end(), Dim{36}, Dim{1} << 20);  // the inner width of the image tower's MLPs
+    if (element_count(shape) != before) numbers.resize(static_cast<std::size_t>(element_count(shape) / 1000));
+    const std::int64_t more = 4 * (element_count(shape) - std::ssize(numbers));
+    members.push_back({name + ".npy", npy_of("<f4", shape, bytes_of(numbers)), 8, 0, more});
+  }
+  write_file(folder / "x.npz", zip_of(members));
+  CHECK(converted(folder / "x.npz", folder / "x", {}, folder.path) ==
+        "x.npz: \"img/Transformer/encoderblock_0/MlpBlock_0/Dense_0/kernel\": at most 268435456 bytes of a layer, which is turned in memory, are "
+        "expected, got 335544320");
+  CHECK(!std::filesystem::exists(folder / "x"));
+}
+
+TEST_CASE("convert: every name of the weights' type in config.json is brought up to date") {
+  const TemporaryFolder folder;
+  const Siglip model = random_model(odd_config());
+  std::filesystem::create_directory(folder / "in");
+  write_config(folder / "in", model.config);
+  write_safetensors(folder / "in/model.safetensors", model.parameters());
+  const Json written = parse_json(read_file(folder / "in/config.json"), "config");
+  const auto updated = [&](const char* parts) {
+    Json json = written;
+    json.merge_patch(parse_json(parts, "parts"));
+    write_file(folder / "in/config.json", json.dump());
+    CHECK(converted(folder / "in", folder / "out", {"BF16", 0, 0}, folder.path) == "nothing");
+    const Json after = parse_json(read_file(folder / "out/config.json"), "config");
+    std::filesystem::remove_all(folder / "out");
+    std::string said;
+    for (const auto& [where, part] : {std::pair{"", after}, {"text.", after["text_config"]}, {"vision.", after["vision_config"]}})
+      for (const char* key : {"dtype", "torch_dtype"})
+        if (part.contains(key)) said += std::string(where) + key + " = " + part[key].dump() + "; ";
+    return said;
+  };
+  CHECK(updated("{}") == "dtype = \"bfloat16\"; ");
+  CHECK(updated(R"({"torch_dtype": "float32"})") == "torch_dtype = \"bfloat16\"; ");
+  CHECK(updated(R"({"dtype": "float32", "torch_dtype": "float16", "text_config": {"torch_dtype": "float32"},
+                    "vision_config": {"dtype": "float16", "torch_dtype": "float32"}})") ==
+        "dtype = \"bfloat16\"; torch_dtype = \"bfloat16\"; text.torch_dtype = \"bfloat16\"; vision.dtype = \"bfloat16\"; "
+        "vision.torch_dtype = \"bfloat16\"; ");
 }
 
 TEST_CASE("convert: folders to other types and shards, and back to the same bytes") {

@@ -15,10 +15,6 @@
 #include "temporary_folder.h"
 using namespace siglip;
 
-namespace {
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-}  // namespace
-
 TEST_CASE("tensor: a handle on shared memory") {
   const Tensor x = Tensor::from({2, 3}, {1, 2, 3, 4, 5, 6});
   const Tensor y = x, z = x.reshape({3, 2});
@@ -30,7 +26,8 @@ TEST_CASE("tensor: a handle on shared memory") {
   CHECK_THROWS_WITH_AS(x.reshape({4}), "reshape: the new shape has as many elements as (2, 3), got (4)", Error);
   CHECK_THROWS_WITH_AS(Tensor::from({2}, {1}), "Tensor: as many values as shape (2) has, got 1", Error);
   CHECK_THROWS_WITH_AS(Tensor({-1}), "Tensor: axes are at least 0 and their product at most 2^62, got shape (-1)", Error);
-  CHECK_THROWS_AS(Tensor({Dim{1} << 40, Dim{1} << 40}), Error);
+  CHECK_THROWS_WITH_AS(Tensor({Dim{1} << 40, Dim{1} << 40}),
+                       "Tensor: axes are at least 0 and their product at most 2^62, got shape (1099511627776, 1099511627776)", Error);
   CHECK_THROWS_WITH_AS(x.item(), "item: a tensor of one number, got shape (2, 3)", Error);
 }
 
@@ -137,7 +134,7 @@ TEST_CASE("devices: what is not there is named, and nothing has moved") {
   CHECK(find_device("cpu") == Device::cpu);
   CHECK(device_name(Device::cpu) == "CPU");
   CHECK(built_for(Device::cpu));
-  CHECK_THROWS_WITH_AS(find_device("gpu"), "--device: cpu or cuda is expected, got \"gpu\"", Error);
+  CHECK_THROWS_WITH_AS(find_device("gpu", "--device"), "--device: one of cpu, cuda is expected, got \"gpu\"; the nearest is \"cpu\"", Error);
   const Tensor x = Tensor::full({2}, 3);
   x.require_grad().grad()[0] = 5;
   x.move_to(Device::cpu);
@@ -148,7 +145,7 @@ TEST_CASE("devices: what is not there is named, and nothing has moved") {
   if (why.empty()) return;
   CHECK((why == "this build has no CUDA backend" || why == "no CUDA device"));
   CHECK_THROWS_WITH_AS(Tensor({2}, Device::cuda).fill(0), ("fill: " + why).c_str(), NoBackend);
-  CHECK_THROWS_WITH_AS(find_device("cuda"), ("--device cuda: " + why).c_str(), NoBackend);
+  CHECK_THROWS_WITH_AS(find_device("cuda"), ("device cuda: " + why).c_str(), NoBackend);
   CHECK_THROWS_WITH_AS(device_name(Device::cuda), ("device_name: " + why).c_str(), NoBackend);
   CHECK_THROWS_WITH_AS(x.move_to(Device::cuda), ("move_to: " + why).c_str(), NoBackend);
   CHECK(x.to_vector() == std::vector<Real>{3, 3});

@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 #include "doctor/trial.h"
+#include "io/json.h"
 #include "siglip/rng.h"
 #include "temporary_folder.h"
 using namespace siglip;
@@ -58,10 +59,15 @@ Siglip golden() {
   return model;
 }
 
+std::string copy_of(const std::string& model, const TemporaryFolder& folder) {
+  fs::copy(model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  return folder.path;
+}
+
 // A copy of the golden folder whose weights `change` has passed.
 template <class Change>
 std::string changed_folder(const TemporaryFolder& folder, const Change& change) {
-  fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  copy_of(golden_model, folder);
   Parameters all = golden().parameters();
   change(all);
   write_safetensors(folder / "model.safetensors", all);
@@ -83,6 +89,12 @@ std::vector<Finding> with_file(const std::string& name, const std::string& text)
   fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   write_file(folder / name, text);
   return examine(folder.path);
+}
+// The sentence about `what`, which is a note, in an examination that finds no mistake.
+std::string note(const std::vector<Finding>& findings, const std::string& what) {
+  CHECK(diagnosis(findings).empty());
+  const auto found = std::find_if(findings.begin(), findings.end(), [&](const Finding& f) { return f.about == what && f.level == Finding::note; });
+  return found == findings.end() ? "none" : found->sentence();
 }
 std::string replaced(const std::string& file, const std::string& from, const std::string& to) {
   std::string text = read_file(golden_model + "/" + file);
@@ -173,7 +185,7 @@ TEST_CASE("doctor: a reference may hold some tensors only, and what they cannot 
 }
 
 TEST_CASE("doctor: two mistakes at once, and more than it knows") {
-  CHECK(diagnosis(against(goldens + "/several/bgr + erf-gelu.safetensors")) == Names{"bgr + erf-gelu", "erf-gelu"});
+  CHECK(diagnosis(against(goldens + "/several/bgr_and_erf_gelu.safetensors")) == Names{"bgr + erf-gelu", "erf-gelu"});
   const std::string reference = goldens + "/several/three.safetensors", inputs = goldens + "/inputs.safetensors";
   const std::vector<Finding> three = against(reference);
   CHECK(diagnosis(three) == Names{"unknown", "unknown"});
@@ -219,6 +231,189 @@ TEST_CASE("doctor: pictures prepared in another way, seen in the embeddings and 
     CHECK(about(findings, "reference, pixel_values").level == (name == "healthy" ? Finding::healthy : Finding::mistake));
     CHECK(about(findings, "reference, image tower").level == Finding::healthy);
   }
+}
+
+namespace {
+// What another implementation makes of pictures: its pixels, and their embeddings.
+std::string theirs(const TemporaryFolder& folder, const std::vector<Image>& pictures, const Preprocessing& how) {
+  const Tensor pixels = pixel_values(pictures, how);
+  write_safetensors(folder / "theirs.safetensors", {{"pixel_values", pixels}, {"image_embeds", golden().vision(pixels)}});
+  return folder / "theirs.safetensors";
+}
+const std::string golden_pictures = SIGLIP_GOLDENS "/pixels/pictures/";
+Preprocessing golden_preprocessing() { return read_preprocessing(golden_model); }
+
+// The pixels that Pillow decodes.
+Image decoded_by_pillow(const std::string& name) {
+  const SafetensorsFile file(golden_pictures + "expected.safetensors");
+  const Tensor rows = file.read(name);  // (height, width, 3)
+  Image image{rows.dim(1), rows.dim(0), {}};
+  for (Dim i = 0; i < rows.size(); ++i) image.rgb.push_back(static_cast<std::uint8_t>(rows.data()[i]));
+  return image;
+}
+}  // namespace
+
+TEST_CASE("doctor: pictures whose orientation or transparency was ignored") {
+  const TemporaryFolder folder;
+  const auto found = [&](const std::string& name, const PictureOptions& options, Profile profile = Profile::pil) {
+    Preprocessing how = golden_preprocessing();
+    how.profile = profile;
+    const std::string file = theirs(folder, {read_image(golden_pictures + name, options)}, how);
+    const std::vector<Finding> by_pixels = examine(golden_model, {.images = {golden_pictures + name}, .reference = file, .inputs = file});
+    CHECK(about(by_pixels, "reference, image tower").level == Finding::healthy);
+    const Names names = diagnosis(by_pixels);
+    CHECK(diagnosis(examine(golden_model, {.images = {golden_pictures + name}, .reference = file})) == names);
+    return names;
+  };
+  CHECK(found("exif1.jpg", {.exif = false}).empty());
+  for (const char* name : {"exif2.jpg", "exif3.jpg", "exif4.jpg", "exif5.jpg", "exif6.jpg", "exif7.jpg", "exif8.jpg", "exif6.png"}) {
+    INFO(name);
+    CHECK(found(name, {}).empty());
+    CHECK(found(name, {.exif = false}) == Names{"exif-ignored"});
+  }
+  for (const char* name : {"rgba.png", "gray-alpha.png", "palette-alpha.png"}) {
+    INFO(name);
+    CHECK(found(name, {.alpha = Alpha::drop}) == Names{"alpha-dropped"});
+  }
+  CHECK(found("exif6.jpg", {.exif = false}, Profile::torchvision) == Names{"exif-ignored + resize-torchvision"});
+  const std::string file = theirs(folder, {read_image(golden_pictures + "exif6.jpg", {.exif = false})}, golden_preprocessing());
+  const std::vector<Finding> sideways = examine(golden_model, {.images = {golden_pictures + "exif6.jpg"}, .reference = file});
+  CHECK(about(sideways, "reference, image tower").cause.starts_with("the picture's EXIF orientation is ignored, so it lies on its side"));
+  CHECK(about(sideways, "reference, image tower").advice == "turn it first (Pillow: ImageOps.exif_transpose)");
+}
+
+TEST_CASE("doctor: another library's resize is named, and is no mistake") {
+  const TemporaryFolder folder, model;
+  Image tall{40, 400, {}};
+  Rng random(7);
+  for (Dim i = 0; i < 3 * 40 * 400; ++i) tall.rgb.push_back(static_cast<std::uint8_t>(random.below(256)));
+  write_png(folder / "tall.png", tall);
+  const std::string usual = goldens + "/files/picture.png";
+  const auto found = [&](const std::string& path, Profile ours, Profile others, int resample = 3) {
+    Preprocessing how = golden_preprocessing();
+    how.profile = ours, how.resample = resample;
+    copy_of(golden_model, model);
+    write_preprocessing(model.path, how);
+    how.profile = others;
+    const std::string file = theirs(folder, {read_image(path)}, how);
+    const std::vector<Finding> by_pixels = examine(model.path, {.images = {path}, .reference = file, .inputs = file});
+    CHECK(about(by_pixels, "reference, image tower").level == Finding::healthy);
+    const Finding pixels = about(by_pixels, "reference, pixel_values");
+    const Finding tower = about(examine(model.path, {.images = {path}, .reference = file}), "reference, image tower");
+    CHECK(tower.mistakes == pixels.mistakes);
+    CHECK(tower.level == pixels.level);
+    CHECK((pixels.level == Finding::note) == (others != Profile::big_vision && !pixels.mistakes.empty()));
+    return pixels.mistakes;
+  };
+  CHECK(found(usual, Profile::pil, Profile::torchvision) == Names{"resize-torchvision"});
+  CHECK(found(usual, Profile::torchvision, Profile::pil) == Names{"resize-pil"});
+  CHECK(found(usual, Profile::pil, Profile::pil13).empty());
+  CHECK(found(folder / "tall.png", Profile::pil, Profile::pil13) == Names{"resize-pil13"});
+  CHECK(found(usual, Profile::big_vision, Profile::pil, 2) == Names{"resize-pil"});
+  CHECK(found(usual, Profile::big_vision, Profile::torchvision, 2) == Names{"resize-torchvision"});
+  CHECK(found(usual, Profile::torchvision, Profile::big_vision, 2) == Names{"no-antialiasing"});
+  const std::vector<Finding> findings = examine(model.path, {.images = {usual}, .reference = folder / "theirs.safetensors"});
+  CHECK(about(findings, "reference, image tower")
+            .advice.ends_with("write \"resize_profile\": \"big_vision\" and \"resample\": 2 into preprocessor_config.json"));
+  theirs(folder, {read_image(usual)}, golden_preprocessing());
+  CHECK(note(examine(golden_model, {.images = {usual}, .reference = folder / "theirs.safetensors"}), "reference, image tower") == "none");
+}
+
+TEST_CASE("doctor: transformers' resize by torchvision is named") {
+  const std::string picture = goldens + "/files/picture.png", file = goldens + "/files/resize-torchvision.safetensors";
+  const std::string said = note(examine(golden_model, {.images = {picture}, .reference = file, .inputs = file}), "reference, pixel_values");
+  CHECK(said.find(": the picture is resized as the profile torchvision does it (made here too, the error is ") != std::string::npos);
+  CHECK(
+      said.ends_with("; nothing is wrong, another library or version resizes there; for the same pixels here write "
+                     "\"resize_profile\": \"torchvision\" into preprocessor_config.json"));
+  const Finding tower = about(examine(golden_model, {.images = {picture}, .reference = file}), "reference, image tower");
+  CHECK(tower.mistakes == Names{"resize-torchvision"});
+  CHECK(tower.level == Finding::note);
+}
+
+TEST_CASE("doctor: a small difference of pixels is blamed on the decoder or the resize") {
+  const TemporaryFolder folder;
+  const std::string jpeg = golden_pictures + "420-coarse.jpg";
+  const std::string file = theirs(folder, {decoded_by_pillow("420-coarse.jpg")}, golden_preprocessing());
+  const std::string said = note(examine(golden_model, {.images = {jpeg}, .reference = file, .inputs = file}), "reference, pixel_values");
+  CHECK(said.starts_with("pixel_values differs first: relative error "));
+  CHECK(
+      said.find(": another JPEG decoder (libjpeg for the one here) or another library's resize leaves as much, and no known mistake explains it (") !=
+      std::string::npos);
+  CHECK(said.ends_with(
+      "; save the picture as PNG and compare again; if their pixel_values are given with --inputs, the towers are compared without this "
+      "difference"));
+  CHECK(note(examine(golden_model, {.images = {jpeg}, .reference = file}), "reference, image tower")
+            .find("half precision, another JPEG decoder (libjpeg for the one here) or another library's resize leaves as much") != std::string::npos);
+  Image noisy = read_image(goldens + "/files/picture.png");
+  for (std::size_t i = 0; i < noisy.rgb.size(); i += 5) noisy.rgb[i] ^= 2;
+  theirs(folder, {noisy}, golden_preprocessing());
+  const DoctorOptions png{.images = {goldens + "/files/picture.png"}, .reference = file, .inputs = file};
+  CHECK(note(examine(golden_model, png), "reference, pixel_values").find(": another library's resize leaves as much, and no known") !=
+        std::string::npos);
+  // Too much for that.
+  for (std::size_t i = 0; i < noisy.rgb.size(); i += 3) noisy.rgb[i] ^= 128;
+  theirs(folder, {noisy}, golden_preprocessing());
+  const std::vector<Finding> other = examine(golden_model, png);
+  CHECK(diagnosis(other) == Names{"unknown"});
+  CHECK(about(other, "reference, pixel_values").advice.starts_with("compare with what `siglip preprocess` writes"));
+}
+
+TEST_CASE("doctor: the texts of a SigLIP 1, padded with its end token") {
+  const std::string v1 = goldens + "/v1/";
+  const Json cases = parse_json(read_file(v1 + "cases.json"), v1 + "cases.json");
+  const std::set<std::string> in_the_tower{"not-padded", "end-token-pooled", "padding-mask", "causal-mask"};
+  CHECK(cases.size() == 16);
+  for (const auto& item : cases.items()) {
+    const std::string name = item.key();
+    const Json& entry = item.value();
+    INFO(name);
+    const std::string file = v1 + name + ".safetensors", mistake = entry.at("mistake").is_null() ? "" : entry.at("mistake").get<std::string>();
+    const Names texts = entry.at("texts").get<Names>(), expected = mistake.empty() ? Names{} : Names{mistake};
+    const std::vector<Finding> by_embeddings = examine(v1 + "model", {.texts = texts, .reference = file});
+    CHECK(diagnosis(by_embeddings) == expected);
+    const std::vector<Finding> by_ids = examine(v1 + "model", {.texts = texts, .reference = file, .inputs = file});
+    CHECK(diagnosis(by_ids) == expected);
+    const bool tower = in_the_tower.contains(mistake);
+    CHECK((about(by_ids, "reference, input_ids").level == Finding::healthy) == (tower || mistake.empty()));
+    CHECK((about(by_ids, "reference, text tower").level == Finding::healthy) == !tower);
+    for (const Finding& f : mistakes_in(by_ids)) CHECK(f.error < 1e-5);
+  }
+}
+
+TEST_CASE("doctor: one other id is a difference, however small the number") {
+  const TemporaryFolder folder;
+  const std::string v1 = goldens + "/v1/";
+  const auto tokenizer = read_tokenizer(v1 + "model");
+  const Names texts{"a smiling face with open hands", "two red circles"};
+  std::vector<std::int32_t> ids = tokenizer->encode(texts).to_vector();
+  ids[2] += 1;
+  const std::string header = R"({"input_ids":{"dtype":"I32","shape":[2,16],"data_offsets":[0,128]}})";
+  const std::uint64_t size = header.size();
+  std::string bytes(reinterpret_cast<const char*>(&size), 8);
+  bytes.append(header).append(reinterpret_cast<const char*>(ids.data()), ids.size() * 4);
+  const std::string inputs = folder.write("ids.safetensors", bytes);
+  Siglip model(read_config(v1 + "model"));
+  load_parameters(v1 + "model", model.parameters());
+  write_safetensors(folder / "given.safetensors", {{"text_embeds", model.text(Ids({2, 16}, ids))}});
+  const std::vector<Finding> findings = examine(v1 + "model", {.texts = texts, .reference = folder / "given.safetensors", .inputs = inputs});
+  CHECK(diagnosis(findings) == Names{"unknown"});
+  const Finding& found = about(findings, "reference, input_ids");
+  CHECK(found.seen ==
+        "input_ids differs in 1 of 32 ids, first at (0, 2) it is " + std::to_string(ids[2]) + ", right is " + std::to_string(ids[2] - 1));
+  CHECK(found.cause.starts_with("no known mistake explains it (the nearest is "));
+  CHECK(found.advice.starts_with("compare with what `siglip tokenize` prints"));
+  CHECK(about(findings, "reference, text tower").level == Finding::healthy);
+}
+
+TEST_CASE("doctor: the other profile of a tokenizer") {
+  const TemporaryFolder folder;
+  const std::string v1 = goldens + "/v1/", config = read_file(v1 + "model/tokenizer_config.json");
+  copy_of(v1 + "model", folder);
+  write_file(folder / "tokenizer_config.json", "{\"siglip_profile\": \"big_vision\"," + config.substr(config.find('{') + 1));
+  const DoctorOptions options{.texts = {"A cat, sleeping!", "two red circles", "a dog"}, .reference = v1 + "healthy.safetensors"};
+  CHECK(diagnosis(examine(folder.path)).empty());
+  CHECK(diagnosis(examine(folder.path, options)) == Names{"punctuation-dropped"});
 }
 
 TEST_CASE("doctor: texts encoded in another way") {
@@ -281,6 +476,11 @@ TEST_CASE("doctor: texts that were not lower-cased") {
   };
   CHECK(found(*lower).empty());
   CHECK(found(*cased) == Names{"not-lower-cased"});
+  Trial trial = healthy_trial(model, {});
+  trial.inputs.ids = lower->encode(Names{"A Photo of Zürich", "a red circle"});
+  write_safetensors(folder / "given.safetensors", {{"text_embeds", run_text(trial).embeds}});
+  const DoctorOptions punctuated{.texts = {"A \"Photo\" of Zürich!", "a, red circle."}, .reference = folder / "given.safetensors"};
+  CHECK(diagnosis(examine(folder.path, punctuated)) == Names{"punctuation-dropped"});
 }
 
 TEST_CASE("doctor: a folder in shards is examined as one file is, one without a head is told so") {
@@ -294,7 +494,39 @@ TEST_CASE("doctor: a folder in shards is examined as one file is, one without a 
 
   changed_folder(folder, [](Parameters& all) { std::erase_if(all, [](const Parameter& p) { return p.name.starts_with("vision_model.head."); }); });
   write_file(folder / "config.json", replaced("config.json", "\"vision_use_head\": true", "\"vision_use_head\": false"));
-  CHECK(diagnosis(examine(folder.path)) == Names{"no-head"});
+  CHECK(
+      note(examine(folder.path), "config") ==
+      "vision_config.vision_use_head is false: without the MAP head there is no image embedding that fits the texts; if you want one, take a folder "
+      "with the tensors vision_model.head.*, and without this key");
+}
+
+TEST_CASE("doctor: a folder without a head is compared as far as it goes") {
+  const TemporaryFolder folder, part;
+  changed_folder(folder, [](Parameters& all) { std::erase_if(all, [](const Parameter& p) { return p.name.starts_with("vision_model.head."); }); });
+  write_file(folder / "config.json", replaced("config.json", "\"vision_use_head\": true", "\"vision_use_head\": false"));
+  const std::vector<Finding> alone = examine(folder.path, {.images = {goldens + "/files/picture.png"}});
+  CHECK(about(alone, "image tower").seen.starts_with("three different pictures have last states up to "));
+  CHECK(about(alone, "tensors").level == Finding::healthy);
+  const std::vector<Finding> healthy = against(goldens + "/healthy.safetensors", folder.path);
+  CHECK(note(healthy, "reference, image embeddings") ==
+        "image_embeds was not compared: vision_use_head is false, so this model has no image embedding; compare hidden.vision.I");
+  for (const char* part_name : {"reference, image tower", "reference, text tower", "reference, scores", "reference, loss"})
+    CHECK(about(healthy, part_name).level == Finding::healthy);
+  CHECK(diagnosis(against(goldens + "/begin-token.safetensors", folder.path)) == Names{"begin-token"});
+  const std::vector<Finding> erf = against(goldens + "/erf-gelu.safetensors", folder.path);
+  CHECK(diagnosis(erf) == Names{"erf-gelu"});
+  CHECK(about(erf, "reference, image tower and text tower").level == Finding::mistake);
+  // Nothing says what the scores are made of.
+  CHECK(note(against(part_of(part, "healthy", {"text_embeds", "logits_per_text", "logits_per_image"}), folder.path), "reference, image embeddings")
+            .starts_with("logits_per_text, logits_per_image were not compared: "));
+  CHECK(note(against(part_of(part, "healthy", {"image_embeds"}), folder.path), "reference, image embeddings") != "none");
+  CHECK(note(against(part_of(part, "healthy", {"loss", "text_embeds"}), folder.path), "reference, image embeddings").starts_with("loss was not "));
+  // The head is there, and config.json drops it.
+  copy_of(golden_model, folder);
+  write_file(folder / "config.json", replaced("config.json", "\"vision_use_head\": true", "\"vision_use_head\": false"));
+  const std::vector<Finding> dropped = examine(folder.path);
+  CHECK(diagnosis(dropped) == Names{"no-head"});
+  CHECK(about(dropped, "tensors").seen.starts_with("vision_use_head is false, but there are vision_model.head.attention.in_proj_bias, "));
 }
 
 TEST_CASE("doctor: a folder that is as it should be says so") {
@@ -308,6 +540,83 @@ TEST_CASE("doctor: a folder that is as it should be says so") {
   CHECK(about(findings, "scale").seen == "t = exp(logit_scale) = 117.33");
   CHECK(about(findings, "preprocessor").seen == "pictures are squashed to 24 x 24, bicubic, pixels in [-1, 1]");
   CHECK(about(findings, "tokenizer").level == Finding::note);  // this folder has none
+}
+
+namespace {
+// Two steps of training on a few scenes.
+std::string trained(const TemporaryFolder& folder, const std::string& loss, const std::string& bias = "-10") {
+  TrainConfig c;
+  c.data = folder / "shapes", c.out = folder / (loss + bias), c.model = "nano", c.loss = loss, c.bias_init = bias;
+  c.steps = 2, c.batch_size = 8, c.eval_every = 2, c.candidates = "64", c.threads = 1;
+  if (!fs::exists(c.data)) make_shapes(c.data, {.size = 32, .scenes = 40, .seed = 1});
+  std::ostringstream log;
+  train(c, log);
+  return c.out;
+}
+}  // namespace
+
+TEST_CASE("doctor: runs of our own, with each loss, are healthy until a bit flips") {
+  const TemporaryFolder folder;
+  const std::string sigmoid = trained(folder, "sigmoid"), softmax = trained(folder, "softmax");
+  const DoctorOptions options{.images = {goldens + "/files/picture.png"}, .texts = {"a small red circle"}};
+  const std::vector<Finding> findings = examine(sigmoid, options);
+  CHECK(diagnosis(findings).empty());
+  CHECK(about(findings, "files").sentence() == "every file is as checksums.txt says");
+  CHECK(about(findings, "bias").level == Finding::healthy);
+  CHECK(note(examine(softmax, options), "bias") ==
+        "logit_bias is 0: this run was trained with the softmax loss, which has no bias and leaves it untrained; trust ranks: probabilities mean "
+        "nothing "
+        "here");
+  CHECK(note(examine(softmax + "/last"), "bias").starts_with("logit_bias is 0: this run was "));
+  CHECK(note(examine(trained(folder, "sigmoid", "5")), "bias")
+            .ends_with(": this run was trained so, but with many unrelated pairs a batch it is below 0; train with a larger --batch-size, or with "
+                       "--bias-init -10"));
+  // The lowest bit of one weight.
+  const std::string file = sigmoid + "/best/model.safetensors";
+  std::string bytes = read_file(file);
+  bytes[bytes.size() - 4] ^= 1;
+  write_file(file, bytes);
+  const std::vector<Finding> flipped = examine(sigmoid);
+  CHECK(diagnosis(flipped) == Names{"changed-file"});
+  CHECK(about(flipped, "files").seen.starts_with(file + ": the file as it was saved is expected (checksum "));
+  CHECK(about(flipped, "files").cause == "a copy or a disk damaged it, or somebody edited it after the training");
+}
+
+TEST_CASE("doctor: healthy folders of every kind have no mistake") {
+  int count = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(SIGLIP_GOLDENS))
+    if (entry.path().filename() == "config.json" && has_weights(entry.path().parent_path())) {
+      INFO(entry.path().string());
+      ++count;
+      CHECK(diagnosis(examine(entry.path().parent_path())).empty());
+    }
+  CHECK(count >= 15);  // one token, one patch, BF16 in shards, SigLIP 1's tokenizer, ...
+
+  const TemporaryFolder identity;  // big_vision's i18n So400m has no text head, so its folder has the identity
+  CHECK(diagnosis(examine(changed_folder(identity, [](Parameters& all) {
+          Tensor& head = named(all, "text_model.head.weight");
+          for (Dim i = 0; i < head.size(); ++i) head.data()[i] = i % 25 == 0;
+          named(all, "text_model.head.bias").fill(0);
+        }))).empty());
+  // The authors' own profiles.
+  const TemporaryFolder authors;
+  copy_of(goldens + "/v1/model", authors);
+  Preprocessing how = golden_preprocessing();
+  how.profile = Profile::big_vision, how.resample = 2;
+  write_preprocessing(authors.path, how);
+  const std::string config = read_file(authors / "tokenizer_config.json");
+  write_file(authors / "tokenizer_config.json", "{\"siglip_profile\": \"big_vision\"," + config.substr(config.find('{') + 1));
+  CHECK(diagnosis(examine(authors.path, {.images = {goldens + "/files/picture.png"}, .texts = {"A cat, sleeping!"}})).empty());
+}
+
+TEST_CASE("doctor: a tokenizer_config.json that cannot be read is said") {
+  const TemporaryFolder folder;
+  copy_of(golden_model, folder);
+  learn_words({"a red circle"}, 8)->save(folder.path);
+  write_file(folder / "tokenizer_config.json", "[]");
+  CHECK(
+      note(examine(folder.path), "tokenizer").find("tokenizer_config.json: an object is expected, got []: no tokenizer of this folder can be read") !=
+      std::string::npos);
 }
 
 TEST_CASE("doctor: weights that do not fit are explained") {
@@ -465,11 +774,6 @@ TEST_CASE("doctor: config.json, preprocessor_config.json and tokenizer_config.js
 }
 
 TEST_CASE("doctor: notes, and tokenizers of another model") {
-  const auto note = [](const std::vector<Finding>& findings, const std::string& what) {
-    CHECK(diagnosis(findings).empty());
-    const auto found = std::find_if(findings.begin(), findings.end(), [&](const Finding& f) { return f.about == what && f.level == Finding::note; });
-    return found == findings.end() ? "none" : found->sentence();
-  };
   const auto preprocessor = [](const std::string& from, const std::string& to) {
     return with_file("preprocessor_config.json", replaced("preprocessor_config.json", from, to));
   };

@@ -1,12 +1,11 @@
 // The losses in float: golden values, the two reductions, labels, memory, threads.
-#include "loss_golden.h"
-#include <algorithm>
-#include <functional>
+#include "loss_dense.h"
+#include <atomic>
 #include <set>
+#include "kernels.h"
 #include "loss/loss_products.h"
-#include "loss/tiles.h"
+#include "loss/ring_order.h"
 #include "siglip/error.h"
-#include "siglip/rng.h"
 using namespace siglip;
 
 namespace {
@@ -37,7 +36,7 @@ std::int64_t extra_bytes(Dim B, Dim E, bool gradients, const Loss& loss) {
   for (const Tensor& p : parameters) p.require_grad(gradients);
   std::int64_t wanted = pool_stats().in_use;
   if (gradients)
-    for (const Tensor& p : parameters) wanted += (p.size() * static_cast<Dim>(sizeof(Real)) + 63) / 64 * 64;
+    for (const Tensor& p : parameters) wanted += p.size() * static_cast<Dim>(sizeof(Real));
   reset_pool_peak();
   {
     Tape tape;
@@ -48,10 +47,10 @@ std::int64_t extra_bytes(Dim B, Dim E, bool gradients, const Loss& loss) {
 }
 
 template <class Loss>
-std::vector<std::vector<Real>> value_and_gradients(int thread_count, const Loss& loss) {
+std::vector<std::vector<Real>> value_and_gradients(int thread_count, const Shape& shape, const Loss& loss) {
   const int before = threads();
   set_threads(thread_count);
-  const Tensors x{gaussian({700, 11}, 1), gaussian({700, 11}, 2), number(2.3), number(-6)};
+  const Tensors x{gaussian(shape, 1), gaussian(shape, 2), number(2.3), number(-6)};
   std::vector<std::vector<Real>> all;
   {
     Tape tape;
@@ -112,15 +111,18 @@ TEST_CASE("sigmoid loss: ids say which pairs match") {
 
 TEST_CASE("losses: an upstream gradient scales every gradient") {
   for (const auto& loss : {std::function<Tensor(const Tensors&)>(sigmoid), std::function<Tensor(const Tensors&)>(softmax_of_clip)}) {
-    std::vector<std::vector<Real>> once, fourfold;
-    for (const Real factor : {Real(1), Real(4)}) {  // a power of two changes no bit of the mantissa
-      const Tensors x{gaussian({19, 4}, 1), gaussian({19, 4}, 2), number(1), number(-2)};
-      Tape tape;
-      tape.backward({loss(x)}, {Tensor::full({1}, factor)});
-      for (const Tensor& t : x) (factor == 1 ? once : fourfold).push_back(t.grad_to_vector());
+    for (const Shape& shape : {Shape{19, 4}, Shape{33, 1000}}) {  // the second has more elements than a block of the kernel that scales
+      std::vector<std::vector<Real>> once, fourfold;
+      for (const Real factor : {Real(1), Real(4)}) {  // a power of two changes no bit of the mantissa
+        const Tensors x{gaussian(shape, 1, 0.1), gaussian(shape, 2, 0.1), number(1), number(-2)};
+        Tape tape;
+        tape.backward({loss(x)}, {Tensor::full({1}, factor)});
+        for (const Tensor& t : x) (factor == 1 ? once : fourfold).push_back(t.grad_to_vector());
+      }
+      for (std::vector<Real>& gradient : once)
+        for (Real& g : gradient) g *= 4;
+      CHECK(fourfold == once);
     }
-    for (std::size_t t = 0; t < once.size(); ++t)
-      for (std::size_t i = 0; i < once[t].size(); ++i) CHECK(fourfold[t][i] == 4 * once[t][i]);
   }
 }
 
@@ -128,7 +130,8 @@ TEST_CASE("losses: memory does not grow with the square of the batch") {
   const int before = threads();
   set_threads(2);
   // Sigmoid: two tiles of 512 x 512 reals and the loss itself. A matrix of 8192 x 8192 would be 268 MB.
-  const std::int64_t tiles = 2 * 512 * 512 * static_cast<std::int64_t>(sizeof(Real)), small = 4096;
+  const std::int64_t tiles = 2 * 512 * 512 * static_cast<std::int64_t>(sizeof(Real));
+  const std::int64_t small = 3 * sizeof(Real);  // the loss, its gradient, the 1 that it is
   for (const Dim B : {Dim{4096}, Dim{8192}})
     for (const bool gradients : {true, false}) {
       const std::int64_t bytes = extra_bytes(B, 8, gradients, sigmoid);
@@ -146,11 +149,44 @@ TEST_CASE("losses: memory does not grow with the square of the batch") {
   trim_pool();
 }
 
+TEST_CASE("losses: at most 16 tiles at once, 16 MiB, however many threads there are") {
+  for (const Dim B : {1, 15, 67, 2049, 12 << 10, (12 << 10) + 1, 1 << 20}) {
+    const Dim edge = tile_edge(B);
+    INFO("B = ", B);
+    for (const Dim count : {1, 2, 15, 16, 17, 4096}) CHECK(tile_slots(B, count) == std::min({count, blocks(B, edge), Dim{16}}));
+    CHECK(tile_slots(B, 4096) * edge * edge * static_cast<Dim>(sizeof(Real)) <= 16 << 20);
+    Dim of_sigmoid = 0, of_softmax = 0;
+    LAUNCH(Device::cpu, sigmoid_loss_workspace, &of_sigmoid, B, 64);
+    LAUNCH(Device::cpu, softmax_loss_workspace, &of_softmax, B, 64);
+    CHECK(of_sigmoid == tile_slots(B) * edge * edge);
+    CHECK(of_softmax == of_sigmoid);
+  }
+  // Fewer slots than there are blocks and threads: each has one user at a time.
+  const Dim B = 32 * largest_tile_edge + 1, slots = 3;
+  const int before = threads();
+  set_threads(8);
+  std::vector<std::atomic<int>> users(static_cast<std::size_t>(slots));
+  std::atomic<Dim> pairs = 0, clashes = 0;
+  ring_order(B, slots, [&](const Tile& tile, Dim slot) {
+    if (slot >= slots || users[static_cast<std::size_t>(slot)]++) return void(++clashes);
+    pairs += tile.rows * tile.columns;
+    --users[static_cast<std::size_t>(slot)];
+  });
+  CHECK(clashes == 0);
+  CHECK(pairs == B * B);
+  set_threads(before);
+}
+
+TEST_CASE("losses in float: value and gradients at the largest tile and around it") { check_largest_tiles(5e-6); }  // measured: 2e-6
+
 TEST_CASE("losses: the same bits for any number of threads") {
-  const auto sigmoid_one = value_and_gradients(1, sigmoid), softmax_one = value_and_gradients(1, softmax_of_clip);
-  for (const int count : {2, 3, 5}) {
-    CHECK(value_and_gradients(count, sigmoid) == sigmoid_one);
-    CHECK(value_and_gradients(count, softmax_of_clip) == softmax_one);
+  // The second: a ring of five of the largest tiles, and more gradients than one block of what scales them.
+  for (const Shape& shape : {Shape{700, 11}, Shape{4 * largest_tile_edge + 1, 17}}) {
+    const auto sigmoid_one = value_and_gradients(1, shape, sigmoid), softmax_one = value_and_gradients(1, shape, softmax_of_clip);
+    for (const int count : {2, 3, 5}) {
+      CHECK(value_and_gradients(count, shape, sigmoid) == sigmoid_one);
+      CHECK(value_and_gradients(count, shape, softmax_of_clip) == softmax_one);
+    }
   }
 }
 
@@ -183,16 +219,22 @@ TEST_CASE("tiles: the ring visits each once, and no two of a step share a block"
 
 TEST_CASE("tiles: on a device the logits take half of its cache at most, and all tiles are about alike") {
   constexpr Dim cache = 50 << 20;
-  CHECK(device_tile_edge(65536, cache) == 2560);
-  CHECK(device_tile_edge(65536, 60 << 20) == 2688);
-  CHECK(device_tile_edge(4096, cache) == 2048);
-  CHECK(device_tile_edge(2561, cache) == 1408);
-  CHECK(device_tile_edge(1, cache) == 128);
-  CHECK(device_tile_edge(1 << 20, 1 << 30) == 4096);
-  CHECK(device_tile_edge(67, 4096) == 16);
-  CHECK(device_tile_edge(67, 0) == 16);
+  CHECK(device_tile_edge(65536, 768, cache) == 2560);
+  CHECK(device_tile_edge(65536, 768, 60 << 20) == 2688);
+  CHECK(device_tile_edge(4096, 768, cache) == 2048);
+  CHECK(device_tile_edge(2561, 768, cache) == 1408);
+  CHECK(device_tile_edge(1, 768, cache) == 128);
+  CHECK(device_tile_edge(1 << 20, 768, 1 << 30) == 4096);
+  CHECK(device_tile_edge(67, 768, 4096) == 16);
+  CHECK(device_tile_edge(67, 768, 0) == 16);
+  // Wide rows: a block of them has at most 2^24 numbers.
+  CHECK(device_tile_edge(1 << 20, 4096, 1 << 30) == 4096);
+  CHECK(device_tile_edge(1 << 20, 4097, 1 << 30) == 3968);
+  CHECK(device_tile_edge(65536, 65536, cache) == 256);
+  CHECK(device_tile_edge(65536, 1 << 20, cache) == 16);
+  CHECK(device_tile_edge(65536, 1 << 25, cache) == 16);
   for (Dim B = 1; B < 70000; B += 97) {
-    const Dim edge = device_tile_edge(B, cache);
+    const Dim edge = device_tile_edge(B, 768, cache);
     if (edge * edge * static_cast<Dim>(sizeof(Real)) > cache / 2 || edge % 128 != 0) FAIL_CHECK("B = ", B, ": ", edge);
   }
 }

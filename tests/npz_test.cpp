@@ -96,11 +96,12 @@ TEST_CASE("npy header: anything else is refused") {
 
 TEST_CASE("npz: stored and deflated, four types, both orders") {
   const TemporaryFolder folder;
-  std::vector<float> many(100000);
+  std::vector<float> many(300000);
   for (std::size_t i = 0; i < many.size(); ++i) many[i] = static_cast<float>(i);
   const std::string eight(24, 'd'), halves = "aabbcc";
-  write_file(folder / "x.npz", zip_of({{"a/many.npy", npy_of("<f4", {50000, 2}, bytes_of(many)), 8},
+  write_file(folder / "x.npz", zip_of({{"a/many.npy", npy_of("<f4", {150000, 2}, bytes_of(many)), 8},
                                        {"turned.npy", npy_of("<f4", {2, 3}, bytes_of({1, 2, 3, 4, 5, 6}), true)},
+                                       {"columns.npy", npy_of("<f4", {2, 150000}, bytes_of(many), true)},
                                        {"line.npy", npy_of("<f4", {3}, bytes_of({1, 2, 3}), true)},
                                        {"double.npy", npy_of("<f8", {3}, eight), 8},
                                        {"half.npy", npy_of("<f2", {3}, halves)},
@@ -109,7 +110,7 @@ TEST_CASE("npz: stored and deflated, four types, both orders") {
                                        {"none.npy", npy_of("<f4", {0, 3}, "")},
                                        {"ints.npy", npy_of("<i8", {2}, std::string(16, 'i'))}}));
   const NpzFile file(folder / "x.npz");
-  CHECK(file.arrays().size() == 9);
+  CHECK(file.arrays().size() == 10);
   const auto all_of = [&](const std::string& name) {
     const TensorInfo& array = *file.find(name);
     NpzFile::Stream stream = file.open(array);
@@ -121,8 +122,12 @@ TEST_CASE("npz: stored and deflated, four types, both orders") {
     return numbers;
   };
   CHECK(all_of("a/many") == bytes_of(many));
-  CHECK(file.find("a/many")->shape == Shape{50000, 2});
+  CHECK(file.find("a/many")->shape == Shape{150000, 2});
   CHECK(all_of("turned") == bytes_of({1, 3, 5, 2, 4, 6}));
+  std::vector<float> rows;  // more than a piece of them
+  for (std::size_t row = 0; row < 2; ++row)
+    for (std::size_t column = 0; column < 150000; ++column) rows.push_back(many[2 * column + row]);
+  CHECK(all_of("columns") == bytes_of(rows));
   CHECK(all_of("line") == bytes_of({1, 2, 3}));
   CHECK(all_of("double") == eight);
   CHECK(file.find("double")->dtype == "F64");
@@ -179,4 +184,21 @@ TEST_CASE("npz: archives that are none, or lie") {
   CHECK(of_member({"a.npy", two_floats, 0, 0, 0, 1}) ==
         "x.npz: \"a.npy\": a member of the size and checksum in the archive is expected, got CRC error");
   CHECK(of_member({"a.npy", npy_of("|O", {1}, "pickle..")}) == "x.npz: \"a.npy\": <f8, <f4, <f2 or bfloat16 (|V2) is expected, got \"|O\"");
+}
+
+TEST_CASE("npz: an array that is turned in memory is not much larger than the file") {
+  const TemporaryFolder folder;
+  // 320 MB that are said to be packed into 400 KB, in either order.
+  const Shape shape{40'000'000, 2};
+  std::string packed(400'000, '\0');
+  for (const bool columns : {true, false}) {
+    const std::int64_t more = 4 * element_count(shape) - std::ssize(packed);
+    const std::string bytes = zip_of({{"a.npy", npy_of("<f4", shape, packed, columns), 8, 0, more}});
+    write_file(folder / "x.npz", bytes);
+    const NpzFile file(folder / "x.npz");
+    CHECK(complaint_of([&] { file.open(file.arrays()[0]); }, folder.path) ==
+          (columns ? "x.npz: \"a.npy\": at most " + std::to_string(bytes.size() + (1 << 28)) +
+                         " bytes (the file's and 256 MiB) are expected of an array in column order, which is turned in memory, got 320000000"
+                   : "nothing"));
+  }
 }

@@ -55,6 +55,38 @@ TEST_CASE("AdamW: twenty steps as the formulas say, decay where it is asked for"
   CHECK(parameters[0].value.grad_to_vector() == std::vector<Real>{0, 0, 0});
 }
 
+TEST_CASE("AdamW: every element of a tensor larger than a thread's block, the same bits for any number of threads") {
+  constexpr Dim block = 1 << 14;
+  const AdamWOptions options;
+  const int before = threads();
+  for (const Dim size : {block - 1, block, block + 1, 3 * block + 5}) {
+    std::vector<Real> values, gradient;
+    Rng random(static_cast<std::uint64_t>(size));
+    for (Dim i = 0; i < size; ++i) values.push_back(static_cast<Real>(random.normal())), gradient.push_back(static_cast<Real>(random.normal()));
+    std::vector<std::vector<Real>> results;
+    for (const int count : {1, 3}) {
+      set_threads(count);
+      const Parameters parameters{{"p", Tensor::from({size}, values), true}};
+      AdamW optimizer(parameters, options);
+      for (int k = 1; k <= 2; ++k) {
+        set_grad(parameters[0].value, gradient);
+        optimizer.step(0.1, 0.5);
+      }
+      results.push_back(parameters[0].value.to_vector());
+    }
+    CHECK(results[0] == results[1]);
+    double worst = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      Scalar expected{double(values[i])};
+      for (int k = 1; k <= 2; ++k) expected.step(0.5 * double(gradient[i]), 0.1, options.weight_decay, k, options);
+      worst = std::max(worst, std::abs(double(results[0][i]) - expected.p));
+    }
+    INFO(size, " elements, off by ", worst);
+    CHECK(worst <= 1e-6);
+  }
+  set_threads(before);
+}
+
 TEST_CASE("AdamW: a parameter that is not trained stays, and what is not finite is refused") {
   const Parameters parameters{{"frozen", Tensor::full({2}, 1), true}, {"trained", Tensor::full({2}, 1), true}};
   AdamW optimizer(parameters, {});
@@ -65,7 +97,7 @@ TEST_CASE("AdamW: a parameter that is not trained stays, and what is not finite 
   CHECK(double(parameters[1].value.to_vector()[0]) == doctest::Approx(1 - 0.1 * (1 + 0.1)));
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_WITH_AS(optimizer.step(0.1, nan), "AdamW: a finite rate and gradient scale, got 0.1 and nan", Error);
-  CHECK_THROWS_AS(optimizer.step(std::numeric_limits<double>::infinity()), Error);
+  CHECK_THROWS_WITH_AS(optimizer.step(std::numeric_limits<double>::infinity()), "AdamW: a finite rate and gradient scale, got inf and 1", Error);
   CHECK(optimizer.steps() == 1);
 }
 

@@ -5,9 +5,9 @@
 #include <map>
 #include "io/json.h"
 #include "parity_golden.h"
+#include "shell.h"
 #include "siglip/checkpoint.h"
 #include "siglip/model.h"
-#include "temporary_folder.h"
 using namespace siglip;
 
 namespace {
@@ -122,6 +122,61 @@ TEST_CASE("parity can fail: bias or scale misread, a loss of the other reduction
   settings["weight_decay"] = 0.09;
   recipe.folder.write("train.json", settings.dump());
   CHECK(recipe.failed().contains("weight.text_model.head.weight"));
+}
+
+TEST_CASE("parity can fail: of a trained in_proj_bias only the keys' third is free") {
+  const Copy spoiled("train");
+  const std::string tensor = "weight.vision_model.head.attention.in_proj_bias";  // (72): queries, keys, values of 24
+  const std::map<std::string, TensorMatch> before = spoiled.run();
+  CHECK(!before.contains(tensor));
+  CHECK(before.at(tensor + "[q]").limit == 1e-4);
+  CHECK(before.at(tensor + "[k]").limit == 1e-2);
+  CHECK(before.at(tensor + "[v]").limit == 1e-4);
+  for (const int element : {3, 30, 70}) spoiled.change("expected.safetensors", tensor, element, [](float x) { return x + 1e-3f; });
+  CHECK(spoiled.failed() == std::set<std::string>{tensor + "[q]", tensor + "[v]"});
+  CHECK(spoiled.run().at(tensor + "[v]").at_max_abs.index == Shape{70});
+}
+
+TEST_CASE("parity can fail: pictures of another size want interpolated positions") {
+  const std::string file = "model/model.safetensors", positions = "vision_model.embeddings.position_embedding.weight";
+  const Copy spoiled("models/larger_pictures");
+  spoiled.change(file, positions, 4 * 18, [](float x) { return x + 0.01f; });  // the patch in the middle
+  const std::set<std::string> failed = spoiled.failed();
+  for (const std::string name : {"hidden.vision.0", "image_embeds", "loss", "grad.vision_model.embeddings.patch_embedding.weight"}) {
+    INFO(name);
+    CHECK(failed.contains(name));
+  }
+  CHECK(!failed.contains("text_embeds"));
+
+  const Copy same("models/odd_widths");  // of the model's own size, nothing is interpolated
+  same.folder.write("model.json", R"({"interpolate_pos_encoding": true})");
+  CHECK(same.failed().empty());
+
+  const Copy refused("models/larger_pictures");
+  refused.folder.write("model.json", R"({"interpolate_pos_encoding": false})");
+  CHECK(refused.complaint() == "add_rows: b has the trailing axes of x, got x (4, 25, 18) and b (9, 18)");
+  refused.folder.write("model.json", R"({"interpolate_pos_encoding": 1})");
+  CHECK(refused.complaint() == "model.json: interpolate_pos_encoding is true or false, got 1");
+  refused.folder.write("model.json", "{}");
+  CHECK(refused.complaint() == "model.json: interpolate_pos_encoding is true or false, got none");
+}
+
+TEST_CASE("goldens: the manifest has the hash of every file") {
+  const Json manifest = parse_json(read_file(goldens + "/manifest.json"), "manifest.json");
+  std::set<std::string> listed, there;
+  std::string lines;
+  for (const auto& file : manifest["sha256"].items()) {
+    listed.insert(file.key());
+    lines += file.value().get<std::string>() + "  " + file.key() + "\n";
+  }
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(goldens)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_regular_file() && name != "README.md" && name != "manifest.json") there.insert(entry.path().string().substr(goldens.size() + 1));
+  }
+  CHECK(listed == there);  // tools/reference/golden_manifest.py lists them again
+  const Shell shell;
+  shell.folder.write("sums", lines);
+  CHECK(shell("sums=$PWD/sums; cd " + goldens + " && sha256sum --check --quiet $sums").out == "");
 }
 
 TEST_CASE("parity: a case that cannot be run says why") {

@@ -97,7 +97,20 @@ TEST_CASE("pixels: every kind of file decodes as Pillow and transformers do it")
     if (expected.find(name + "|stored")) CHECK(differs(name + "|stored", {.exif = false}) <= limit);
     ++files;
   }
-  CHECK(files == 31);
+  CHECK(files == 33);
+}
+
+TEST_CASE("pixels: 16-bit gray keeps its upper 8 bits, where Pillow cuts at 255") {
+  const SafetensorsFile expected(goldens + "pictures/expected.safetensors");
+  const std::vector<Real> pillow = expected.read("gray16.png|PIL").to_vector(), promised = expected.read("gray16.png").to_vector();
+  CHECK(std::vector<Real>(pillow.begin(), pillow.begin() + 3 * 13) ==
+        std::vector<Real>{0,   0,   0,   1,   1,   1,   127, 127, 127, 128, 128, 128, 254, 254, 254, 255, 255, 255, 255, 255,
+                          255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255});
+  CHECK(std::vector<Real>(promised.begin(), promised.begin() + 3 * 13) == std::vector<Real>{0, 0, 0, 0, 0,   0,   0,   0,   0,   0,   0,   0,   0,
+                                                                                            0, 0, 0, 0, 0,   1,   1,   1,   1,   1,   1,   1,   1,
+                                                                                            1, 2, 2, 2, 127, 127, 127, 255, 255, 255, 255, 255, 255});
+  // The same numbers with transparency Pillow reads as we do: gray-alpha16.png is among the files above.
+  CHECK(expected.read("gray-alpha16.png|drop").to_vector() == promised);
 }
 
 TEST_CASE("pixels: pixel_values are the floats of transformers' processors, bit for bit") {
@@ -167,6 +180,56 @@ TEST_CASE("preprocessor_config.json") {
   CHECK(read_preprocessing(folder.path).image_size == 64);
   CHECK(read_preprocessing(folder.path).picture.only_rgb);
   CHECK(read_preprocessing(folder.path).profile == Profile::torchvision);
+}
+
+TEST_CASE("processor_config.json: where transformers 5 saves it") {
+  const TemporaryFolder folder;
+  const auto said = [&] { return complaint_of([&] { read_preprocessing(folder.path); }, std::filesystem::path(folder.path).parent_path()); };
+  const std::string name = std::filesystem::path(folder.path).filename(), file = name + "/processor_config.json: ";
+  const std::string neither = name + ": preprocessor_config.json, or processor_config.json with image_processor, is expected, got neither";
+  CHECK(!has_preprocessing(folder.path));
+  CHECK(said() == neither);
+  // As SiglipProcessor.save_pretrained of transformers 5.23 writes it.
+  write_file(folder / "processor_config.json", R"({
+  "image_processor": {
+    "do_convert_rgb": true,
+    "do_normalize": true,
+    "do_rescale": true,
+    "do_resize": true,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_processor_type": "SiglipImageProcessor",
+    "image_std": [0.5, 0.25, 0.5],
+    "resample": 2,
+    "rescale_factor": 0.00392156862745098,
+    "size": {"height": 24, "width": 24}
+  },
+  "processor_class": "SiglipProcessor"
+}
+)");
+  CHECK(has_preprocessing(folder.path));
+  CHECK(read_preprocessing(folder.path).image_size == 24);
+  CHECK(read_preprocessing(folder.path).resample == 2);
+  CHECK(read_preprocessing(folder.path).deviation == std::array<double, 3>{0.5, 0.25, 0.5});
+  // Where both are there transformers 5 believes this one; without the key, or with null, the other.
+  write_preprocessing(folder.path, {.image_size = 32});
+  CHECK(read_preprocessing(folder.path).image_size == 24);
+  for (const char* old : {R"({"processor_class": "SiglipProcessor"})", R"({"image_processor": null})"}) {
+    write_file(folder / "processor_config.json", old);
+    CHECK(read_preprocessing(folder.path).image_size == 32);
+  }
+  std::filesystem::remove(folder / "preprocessor_config.json");
+  CHECK(said() == neither);
+  // Messages name the file and the key within.
+  write_file(folder / "processor_config.json", R"({"image_processor": 3})");
+  CHECK(said() == file + "image_processor is an object, got 3");
+  write_file(folder / "processor_config.json", R"({"image_processor": {"resample": 4}})");
+  CHECK(said() == file + "image_processor.resample is 2 (bilinear) or 3 (bicubic), got 4");
+  write_file(folder / "processor_config.json", R"({"image_processor": {"size": {"height": 0, "width": 0}}})");
+  CHECK(said() == file + "image_processor.size.height is a whole number from 1 to 16384, got 0");
+  write_file(folder / "processor_config.json", R"({"image_processor": {"resize_profile": "opencv"}})");
+  CHECK(said() == file + "image_processor.resize_profile: pil, pil13, torchvision or big_vision is expected, got \"opencv\"");
+  write_file(folder / "processor_config.json", "[]");
+  CHECK(said() == file + "an object is expected, got []");
 }
 
 TEST_CASE("preprocessor_config.json: what it refuses") {

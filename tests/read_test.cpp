@@ -88,7 +88,7 @@ TEST_CASE("pictures lie inside the folder of the file that names them") {
   CHECK_THROWS_WITH_AS(read_data(folder.write("a.csv", head + "link.png,x\n")), (folder / where + "\"link.png\", a link out of it").c_str(), Error);
   CHECK_THROWS_WITH_AS(read_data(folder.write("a.csv", head + "linked/out.png,x\n")),
                        (folder / where + "\"linked/out.png\", a link out of it").c_str(), Error);
-  CHECK_THROWS_AS(read_data(folder.write("a.csv", head + "loop.png,x\n")), Error);
+  CHECK_THROWS_WITH_AS(read_data(folder.write("a.csv", head + "loop.png,x\n")), (folder / where + "\"loop.png\", a link out of it").c_str(), Error);
   CHECK(read_data(folder.write("a.csv", head + "good.png,x\nmissing/none.png,y\n"), all_train).splits[0].pairs.size() == 2);
 }
 

@@ -1,10 +1,7 @@
 // The HTML report: helpers, charts, and whole pages from full, tiny, empty and hostile data.
 #include <doctest/doctest.h>
-#include <stdlib.h>
-#include <unistd.h>
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 #include "report/chart.h"
 #include "report/html.h"
@@ -12,19 +9,10 @@
 #include "report/sections.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
+#include "temporary_folder.h"
 using namespace siglip;
 
 namespace {
-struct Folder {
-  std::string path;
-  Folder() {
-    char name[] = "/tmp/siglip_report_XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
-
 Image dot(Dim edge, std::uint8_t shade) { return {edge, edge, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * edge * edge), shade)}; }
 
 std::size_t count(const std::string& text, const std::string& part) {
@@ -60,6 +48,7 @@ ReportData sample() {
   data.log[7].loss = std::numeric_limits<double>::quiet_NaN();
   data.evaluations = {{0, "train", {0, 0, 0, 10, 20}, {0, 0, 0, 10, 20}}, {400, "val", {0.5, 0.9, 1, 10, 20}, {0.6, 0.8, 1, 10, 20}}};
   for (int i = 0; i < 2; ++i) data.matrix_images.push_back(dot(32, static_cast<std::uint8_t>(50 * i)));
+  data.shown_step = 400;
   data.matrix_texts = {"red <circle>", "blue star"};
   data.matrix = {0.9, 0.01, std::numeric_limits<double>::quiet_NaN(), 0.8};
   GalleryItem seen, held;
@@ -78,9 +67,9 @@ ReportData sample() {
 }
 
 std::string written(const ReportData& data) {
-  const Folder folder;
-  write_report(folder.path + "/report.html", data);
-  return read_file(folder.path + "/report.html");
+  const TemporaryFolder folder;
+  write_report(folder / "report.html", data);
+  return read_file(folder / "report.html");
 }
 }  // namespace
 

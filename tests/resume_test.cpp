@@ -1,9 +1,12 @@
 // What a run keeps on disk: checked when it is taken up again, whatever happened to it in between.
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <sstream>
 #include "io/checksum.h"
 #include "io/json.h"
@@ -16,8 +19,6 @@ using namespace siglip;
 namespace fs = std::filesystem;
 
 namespace {
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 // A few scenes and a finished run on them, made once; each test works on a copy.
 struct Finished {
   TemporaryFolder folder;
@@ -81,9 +82,15 @@ TEST_CASE("resume: one flipped bit in any file of last or best is one clear erro
           std::ofstream(file, std::ios::binary) << damaged;
           const std::string loading = complaint_of([&] { Pretrained::load(run.path + "/" + part); }, run.folder.path);
           INFO(part, "/", name, " byte ", at, " bit ", bit, ": ", loading);
-          CHECK(loading != "nothing");
           CHECK(!contains(loading, "\n"));
-          if (name != "checksums.txt") CHECK(loading.starts_with("run/" + part + "/" + name + ": the file as it was saved is expected (checksum "));
+          const std::string changed = "run/" + part + "/" + name + ": the file as it was saved is expected (checksum ";
+          if (name.starts_with("training_state")) {  // nothing but resuming reads it
+            CHECK(loading == "nothing");
+            if (part == "last") CHECK(run.complaint().starts_with(changed));
+            continue;
+          }
+          CHECK(loading != "nothing");
+          if (name != "checksums.txt") CHECK(loading.starts_with(changed));
           if (part == "last") CHECK(run.complaint() == loading);
         }
       write_file(file, whole);
@@ -100,6 +107,14 @@ TEST_CASE("resume: one flipped bit in any file of last or best is one clear erro
   CHECK(contains(said_to(list.substr(0, 18) + "../../x\n"), "a line \"CHECKSUM  NAME\" for each file is expected, got "));
   CHECK(said_to(list.substr(0, 18) + "none\n") == "run/last/none: a regular file is expected, got nothing there");
   CHECK(said_to(list.substr(0, 18) + ".\n") == "run/last/.: a regular file is expected, got something else");
+
+  // A model without its training state is one that loads.
+  write_file(run.last + "/checksums.txt", list);
+  fs::rename(run.last + "/training_state.safetensors", run.folder / "state");
+  CHECK(complaint_of([&] { Pretrained::load(run.last); }) == "nothing");
+  CHECK(run.complaint() == "run/last/training_state.safetensors: a regular file is expected, got nothing there");
+  fs::rename(run.folder / "state", run.last + "/training_state.safetensors");
+  CHECK(run.complaint() == "nothing");
 
   // Published folders have no checksums; what a user adds is the user's.
   fs::remove(run.path + "/best/checksums.txt");
@@ -157,6 +172,171 @@ TEST_CASE("resume: a state that does not fit together is refused") {
 
   fs::remove_all(run.last);
   CHECK(run.complaint() == "run/last: a checkpoint to continue from is expected, got none: the run ended before its first one");
+}
+
+TEST_CASE("resume: the optimiser state of another model is refused") {
+  const Copy run;
+  const Session s = [&] {
+    std::ostringstream log;
+    TrainConfig config = finished().config;
+    config.out = run.folder / "other", config.layers = 1;
+    return set_up(config, nullptr, log);
+  }();
+  write_safetensors(run.last + "/training_state.safetensors", s.optimizer.state());
+  write_checksums(run.last);
+  const std::string said = run.complaint();
+  CHECK(said.starts_with("run/last: a training state of "));
+  CHECK(said.ends_with(" tensors is expected, got " + std::to_string(s.optimizer.state().size())));
+}
+
+TEST_CASE("resume: a gradient that is not finite stops the run, and leaves everything as it was") {
+  // A head of 1e-41 behind a norm of 1e30: the embeddings have their length 1 as ever, but the gradient of the head is divided by its size.
+  const Copy run;
+  const Siglip model(read_config(run.last));
+  load_parameters(run.last, model.parameters());
+  for (const Parameter& p : model.parameters()) {
+    if (p.name == "text_model.final_layer_norm.weight") p.value.fill(Real(1e30));
+    if (p.name == "text_model.head.bias") p.value.fill(0);
+    if (p.name == "text_model.head.weight")
+      for (Dim i = 0; i < p.value.size(); ++i) p.value.data()[i] *= Real(1e-40);
+  }
+  write_safetensors(run.last + "/model.safetensors", model.parameters());
+  Json state = parse_json(read_file(run.state), run.state);
+  state["config"]["steps"] = 9;
+  write_file(run.state, state.dump(2) + "\n");
+  write_checksums(run.last);
+  TrainConfig config = finished().config;
+  const std::string settings = run.path + "/train.json";
+  read_json(config, read_file(settings), settings);
+  config.steps = 9;
+  write_file(settings, to_json(config));
+
+  std::map<std::string, std::string> before, after;
+  const auto take = [&](std::map<std::string, std::string>& files) {
+    for (const auto& entry : fs::recursive_directory_iterator(run.path))
+      if (entry.is_regular_file()) files[entry.path()] = read_file(entry.path());
+  };
+  take(before);
+  CHECK(run.complaint() ==
+        "train: step 5: the gradient of text_model.head.weight is not finite; the last good checkpoint is run/last; a lower --lr, a longer --warmup "
+        "or --grad-clip 1 may help");
+  take(after);
+  CHECK(before.size() > 16);
+  CHECK(after == before);
+}
+
+TEST_CASE("resume: a run folder is named, a train.json out of range is") {
+  const Copy run;
+  CHECK(complaint_of([&] { RunFolder::open(run.folder.path); }, fs::path(run.folder.path).parent_path()) ==
+        fs::path(run.folder.path).filename().string() + ": a run folder with train.json is expected, got none");
+  const std::string path = run.path + "/train.json", whole = read_file(path);
+  Json json = parse_json(whole, path);
+  json["lr"] = 11;
+  write_file(path, json.dump());
+  CHECK(run.complaint() == "run/train.json: lr: a number from 0 to 10 is expected, got 11");
+  write_file(path, whole);
+  CHECK(run.complaint({"threads=-1"}) == "--threads: a whole number from 0 to 4096 is expected, got -1");
+}
+
+TEST_CASE("resume: a log that cannot be written is named") {
+  const Copy run;
+  const RunFolder folder = RunFolder::open(run.path);
+  const auto said = [&](const char* full) {
+    RunLog log(folder, 4);
+    std::ofstream(run.path + "/" + full, std::ios::app) << std::string(1 << 16, ' ');
+    rlimit limit{};
+    getrlimit(RLIMIT_FSIZE, &limit);
+    const rlimit lowered{1 << 16, limit.rlim_max};
+    void (*const before)(int) = std::signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &lowered);
+    const std::string complaint = complaint_of([&] { log.write({.step = 5}, {}); }, run.folder.path);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    std::signal(SIGXFSZ, before);
+    return complaint;
+  };
+  CHECK(said("log.jsonl") == "run/log.jsonl: writing failed: is the disk full?");
+  CHECK(said("results.csv") == "run/results.csv: writing failed: is the disk full?");
+}
+
+TEST_CASE("pretrained: parts that are not of one model are named") {
+  const Copy run;
+  const std::string best = run.path + "/best";
+  fs::remove(best + "/checksums.txt");
+  const std::string config = best + "/config.json", whole = read_file(config);
+  const auto said = [&](const char* tower, const char* key, int value) {
+    Json json = parse_json(whole, config);
+    json[tower][key] = value;
+    write_file(config, json.dump(2));
+    return complaint_of([&] { Pretrained::load(best); }, run.folder.path);
+  };
+  const Json model = parse_json(whole, config);
+  const std::string words = model["text_config"]["vocab_size"].dump(), context = model["text_config"]["max_position_embeddings"].dump(),
+                    size = model["vision_config"]["image_size"].dump();
+  CHECK(said("text_config", "vocab_size", 7) == "run/best: a tokenizer of at most vocab_size = 7 ids, got " + words);
+  CHECK(said("text_config", "max_position_embeddings", 7) == "run/best: a tokenizer that pads to max_position_embeddings = 7 ids, got " + context);
+  CHECK(said("vision_config", "image_size", 64) == "run/best: a preprocessor with size = image_size = 64, got " + size);
+}
+
+TEST_CASE("report: the figures at its head are those of the checkpoint it shows") {
+  const Copy run;
+  const std::string state = run.path + "/best/training_state.json", log = run.path + "/log.jsonl";
+  Json json = parse_json(read_file(state), state);
+  json["step"] = 2;
+  write_file(state, json.dump(2));
+  write_checksums(run.path + "/best");
+  std::istringstream lines(read_file(log));
+  std::string changed;
+  for (std::string line; std::getline(lines, line);) {
+    Json row = parse_json(line, log);
+    if (row.contains("evaluation"))
+      for (Json& e : row["evaluation"]) e["image_to_text"]["r1"] = row["step"] == 2 ? 0.625 : 0.125, e["text_to_image"]["r1"] = 0.375;
+    changed += row.dump() + "\n";
+  }
+  write_file(log, changed);
+  std::ostringstream said;
+  report(run.path, said);
+  const std::string html = read_file(run.path + "/report.html"), head = html.substr(0, html.find("<section"));
+  CHECK(contains(head, "after step 2"));
+  CHECK(contains(head, "62.5 % / 37.5 %"));
+  CHECK(!contains(head, "12.5 %"));
+  CHECK(contains(html, "<caption>After step 2, the checkpoint shown below: % of queries</caption>"));
+  const std::string table = html.substr(html.find("<caption>After step 2"));
+  CHECK(contains(table.substr(0, table.find("</table>")), "<td>62.5</td>"));
+  CHECK(!contains(table.substr(0, table.find("</table>")), "<td>12.5</td>"));
+
+  json.erase("step");
+  write_file(state, json.dump(2));
+  write_checksums(run.path + "/best");
+  CHECK(complaint_of([&] { report(run.path, said); }, run.folder.path) ==
+        "run/best/training_state.json: a training state as train writes it is expected, got one without a step");
+}
+
+TEST_CASE("report: a caption that ties with others is not of the first rank") {
+  const TemporaryFolder folder;
+  for (const char* split : {"train", "val"}) {
+    std::string table = "file_name,text\n";
+    fs::create_directories(folder / split);
+    for (int i = 0; i < 4; ++i) {
+      const std::string name = std::to_string(i) + ".png";
+      write_png(folder / (std::string(split) + "/" + name), {8, 8, std::vector<std::uint8_t>(192, static_cast<std::uint8_t>(60 * i))});
+      table += name + (split == std::string("val") ? ",unknown" : ",known") + std::to_string(i) + "\n";
+    }
+    folder.write(std::string(split) + "/metadata.csv", table);
+  }
+  TrainConfig c;
+  c.data = folder.path, c.model = "nano", c.steps = 1, c.batch_size = 4, c.threads = 1;
+  const TemporaryFolder out;
+  c.out = out / "run";
+  std::ostringstream log;
+  train(c, log);
+  report(c.out, log);
+  const std::string html = read_file(out / "run/report.html");
+  std::size_t cards = 0;
+  for (std::size_t at = 0; (at = html.find("<article class=\"card panel by-image\">", at)) != std::string::npos; ++at, ++cards) {
+    const std::string card = html.substr(at, html.find("</article>", at) - at);
+    CHECK(contains(card, ">rank 4</span>"));
+  }
+  CHECK(cards == 4);
 }
 
 TEST_CASE("resume: logs that a crash cut off, and logs that are damaged") {

@@ -186,6 +186,15 @@ TEST_CASE("safetensors: a header of very many tensors is read in linear time") {
   CHECK(of_header(header + "}") == "nothing");
 }
 
+TEST_CASE("safetensors: a header of a million tensors is refused by its length") {
+  std::string header = "{";
+  for (int i = 0; i < 1'000'000; ++i)
+    header += (i ? ",\"tensor" : "\"tensor") + std::to_string(i) + R"(" : {"dtype" : "F32", "shape" : [0, 0, 0], "data_offsets" : [0, 0] })";
+  header += "}";
+  CHECK(header.size() > 80'000'000);
+  CHECK(of_header(header) == "x: a header of at most 16777216 bytes is expected, got " + std::to_string(header.size()));
+}
+
 TEST_CASE("safetensors: a shape of very many axes is refused, in linear time") {
   std::string axes = "1";
   for (int i = 0; i < 1000000; ++i) axes += ",1";
@@ -201,6 +210,12 @@ TEST_CASE("safetensors: what cannot be read or is not real") {
   CHECK(said("/dev/zero") == "/dev/zero: a regular file is expected, got a device or pipe");
   REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
   CHECK(said(folder / "pipe") == "pipe: a regular file is expected, got a device or pipe");
+  write_file(folder / "secret", file_of("{}", 0));
+  REQUIRE(chmod((folder / "secret").c_str(), 0) == 0);
+  if (geteuid() == 0)
+    MESSAGE("skipped: a file without permission, which root reads all the same");
+  else
+    CHECK(said(folder / "secret") == "secret: a readable file is expected, got: Permission denied");
   REQUIRE(symlink("loop", (folder / "loop").c_str()) == 0);
   CHECK(said(folder / "loop") == "loop: a readable file is expected, got: Too many levels of symbolic links");
 

@@ -34,7 +34,6 @@ struct Scripts {
   }
 };
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 const char* log_call = "echo \"$0 $*\" | /bin/sed 's|.*bin/||' >> calls\n";
 }  // namespace
 
@@ -101,4 +100,21 @@ TEST_CASE("make: bench measures what the README says of speed") {
   CHECK(contains(run.out, "siglip bench loss --batch 8192,16384 --json"));
   CHECK(contains(run.out, "siglip bench loss --batch 32768 --dim 64 --json"));
   CHECK(contains(run.out, "siglip bench step --json"));
+}
+
+TEST_CASE("make: the CUDA backend is built where a device is, and where it is asked for") {
+  const Scripts scripts;
+  // As if nobody had asked: not even the make that runs the tests.
+  const std::string make = "env -u SIGLIP_CUDA -u MAKEFLAGS make --no-print-directory -n -C " SIGLIP_SOURCE_FOLDER " BUILD=$PWD/build configure";
+  CHECK(contains(scripts(make).out, fs::exists("/dev/nvidiactl") ? "-DSIGLIP_CUDA=AUTO;" : "-DSIGLIP_CUDA=OFF;"));
+  CHECK(contains(scripts(make + " SIGLIP_CUDA=ON").out, "-DSIGLIP_CUDA=ON;"));
+  // A build folder that is there is configured again only for another answer.
+  scripts.command("cmake", "echo cmake $*");
+  scripts.command("clang++", ":");
+  scripts.folder.write("build/cmake_install.cmake", "");
+  scripts.folder.write("build/CMakeCache.txt", "CMAKE_CXX_COMPILER:STRING=" + scripts.folder.path + "/bin/clang++\nSIGLIP_CUDA:STRING=OFF\n");
+  const std::string again = "PATH=$PWD/bin:$PATH " + make.substr(0, make.find(" -n")) + make.substr(make.find(" -C")) + " CXX=clang++ -o deps";
+  CHECK(!contains(scripts(again).out, "cmake"));
+  CHECK(!contains(scripts(again + " SIGLIP_CUDA=OFF").out, "cmake"));
+  CHECK(contains(scripts(again + " SIGLIP_CUDA=AUTO").out, "cmake -S . -B " + scripts.folder.path + "/build -DSIGLIP_CUDA=AUTO\n"));
 }

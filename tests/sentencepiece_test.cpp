@@ -128,6 +128,18 @@ TEST_CASE("spiece.model: hostile texts end, and in time") {
   CHECK(row[63] == 1);
 }
 
+TEST_CASE("spiece.model: ten megabytes of text") {
+  Copy copy;
+  const std::clock_t begin = std::clock();
+  const std::string text = ten_megabytes();
+  const auto hf = copy.read();
+  CHECK(hf->encode(text).size() == 64);
+  CHECK(hf->pieces(text).size() > 1'000'000);
+  copy.config["siglip_profile"] = "big_vision";
+  CHECK(copy.read()->encode(text).size() == 64);
+  CHECK(std::clock() - begin < 60 * CLOCKS_PER_SEC);
+}
+
 TEST_CASE("spiece.model: what is wrong beside it is named") {
   const auto after = [](const std::function<void(Json&)>& change) {
     Copy copy;

@@ -16,8 +16,6 @@ inline std::string contents(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 // A folder where shell commands run and siglip is the program of this build.
 struct Shell {
   TemporaryFolder folder;

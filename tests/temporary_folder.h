@@ -1,4 +1,4 @@
-// temporary_folder.h — a fresh folder that goes away with its owner, and what a call complains about.
+// temporary_folder.h — a fresh folder that goes away with its owner, what a call complains about, and whether a text has a part.
 #pragma once
 #include <cstdlib>
 #include <filesystem>
@@ -25,6 +25,8 @@ struct TemporaryFolder {
     return file;
   }
 };
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// The message of the Error that `call` throws, "nothing" if it does not. `folder` is cut out of it.
 template <class Call>

@@ -1,5 +1,6 @@
 // The word-level tokenizer: its rules, its files, and files that are not what they claim to be.
 #include <doctest/doctest.h>
+#include <ctime>
 #include <functional>
 #include "io/json.h"
 #include "siglip/checkpoint.h"
@@ -61,6 +62,19 @@ TEST_CASE("words: what is saved is read back, byte for byte the same again") {
   CHECK(u->vocab_size() == t->vocab_size());
   u->save(again.path);
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) CHECK(read_file(folder / name) == read_file(again / name));
+}
+
+TEST_CASE("words: ten megabytes of text, in many words and in one") {
+  std::string words;
+  while (words.size() < 10'000'000) words += "a red circle, über-großes Haus; 東京 👍🏽\n";
+  const std::clock_t begin = std::clock();  // of this process: other ones do not count
+  const auto t = learn_words({words, std::string(10'000'000, 'a'), std::string(10'000'000, '.')}, 16);
+  CHECK(t->vocab_size() == 3 + 9);
+  CHECK(t->encode(words)[15] == 1);
+  CHECK(t->pieces(words).size() > 1'000'000);
+  CHECK(t->encode(std::string(10'000'000, 'a'))[1] == 1);
+  CHECK(t->encode(std::string(10'000'000, 'b'))[0] == 2);
+  CHECK(std::clock() - begin < 60 * CLOCKS_PER_SEC);
 }
 
 TEST_CASE("words: a large vocabulary is read in linear time") {

@@ -3,11 +3,16 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <array>
+#include <atomic>
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstring>
 #include <limits>
+#include <thread>
+#include "core/parallel.h"
 #include "io/dtype.h"
 #include "io/json.h"
 #include "io/safetensors_writer.h"
@@ -217,6 +222,75 @@ TEST_CASE("weights: attached tensors are used in place, or read when they are as
   mine.fill(1);
   CHECK(mine.to_vector() == std::vector<Real>(256 * 64, 1));
   CHECK(read_file(path) == before);  // the copy of this program was written to, not the file
+}
+
+TEST_CASE("weights: several threads may be the first to ask for a tensor") {
+  const TemporaryFolder folder;
+  const auto at_once = [](const auto& call) { parallel_for(4, 4, [&](Dim i, Dim) { call(static_cast<std::size_t>(i)); }); };
+  // One thread fetches, slowly; the others wait for it. Parts are read meanwhile.
+  const Tensor x({64});
+  std::atomic<int> whole = 0, parts = 0;
+  x.defer([&](Real* to, Dim begin, Dim count) {
+    ++(count == 64 ? whole : parts);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    for (Dim i = 0; i < count; ++i) to[i] = static_cast<Real>(begin + i);
+  });
+  std::vector<const Real*> seen(4);
+  std::vector<Real> part(4);
+  at_once([&](std::size_t i) {
+    seen[i] = i == 3 ? nullptr : x.data();
+    x.read(&part[i], static_cast<Dim>(10 * i), 1);
+  });
+  CHECK(whole == 1);
+  CHECK(parts <= 1);
+  CHECK(seen[1] == seen[0]);
+  CHECK(seen[2] == seen[0]);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(part[i] == static_cast<Real>(10 * i));
+  CHECK(!x.deferred());
+  CHECK(x.allocated());
+  CHECK(x.to_vector()[63] == 63);
+
+  // A fetch that fails is tried again.
+  const Tensor y({1});
+  bool fails = true;
+  y.defer([&](Real* to, Dim, Dim) { fails ? throw Error("y: gone") : * to = 5; });
+  CHECK(complaint_of([&] { y.data(); }) == "y: gone");
+  CHECK(y.deferred());
+  fails = false;
+  CHECK(y.item() == 5);
+
+  // A model that was only attached, used by all of them.
+  const SiglipConfig config{{16, 2, 2, 24}, {16, 1, 2, 24}, 16, 8, 40, 5, 16};
+  const Siglip made(config);
+  initialize(made, 3);
+  write_as(folder / "model.safetensors", "BF16", made.parameters());
+  load_parameters(folder.path, made.parameters());
+  const Tensor images = ramp({2, 3, 16, 16}, -0.9f);
+  const Ids ids({1, 5}, {3, 39, 0, 7, 1});
+  const std::vector<Real> u = made.vision(images).to_vector(), v = made.text(ids).to_vector();
+  for (int round = 0; round < 5; ++round) {
+    const Siglip shared(config);
+    attach_parameters(folder.path, shared.parameters());
+    std::array<std::vector<Real>, 4> got;
+    at_once([&](std::size_t i) { got[i] = i % 2 ? shared.vision(images).to_vector() : shared.text(ids).to_vector(); });
+    for (std::size_t i = 0; i < 4; ++i) CHECK(got[i] == (i % 2 ? u : v));
+  }
+}
+
+TEST_CASE("weights: numbers that are none are loaded as they stand") {
+  const TemporaryFolder folder;
+  constexpr Real infinity = std::numeric_limits<Real>::infinity(), smallest = std::numeric_limits<Real>::denorm_min();
+  write_safetensors(folder / "model.safetensors",
+                    {{"a", Tensor::from({4}, {std::numeric_limits<Real>::quiet_NaN(), infinity, -infinity, smallest})}});
+  for (const bool later : {false, true}) {
+    const Tensor a({4});
+    (later ? attach_parameters : load_parameters)(folder.path, {{"a", a}});
+    CHECK(std::isnan(a.data()[0]));
+    CHECK(a.data()[1] == infinity);
+    CHECK(a.data()[2] == -infinity);
+    CHECK(a.data()[3] == smallest);
+    CHECK(a.data()[3] > 0);
+  }
 }
 
 TEST_CASE("weights: embeddings do not depend on how the weights were read") {

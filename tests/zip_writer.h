@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+#include "bytes.h"
 #include "siglip/tensor.h"
 
 namespace {
@@ -14,21 +15,6 @@ struct ZipMember {
   std::uint32_t crc_error = 0;
 };
 
-std::string little(std::uint64_t value, int bytes) {
-  std::string text;
-  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i) & 255);
-  return text;
-}
-
-std::uint32_t crc32(const std::string& bytes) {
-  std::uint32_t crc = ~0u;
-  for (const char c : bytes) {
-    crc ^= static_cast<unsigned char>(c);
-    for (int i = 0; i < 8; ++i) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-  }
-  return ~crc;
-}
-
 // A deflate stream of blocks that are not compressed: RFC 1951, 3.2.4.
 std::string deflated(const std::string& bytes) {
   std::string out;
@@ -36,7 +22,7 @@ std::string deflated(const std::string& bytes) {
   for (std::size_t at = 0; at == 0 || at < bytes.size(); at += most) {
     const std::string block = bytes.substr(at, most);
     out += static_cast<char>(at + most >= bytes.size());
-    out += little(block.size(), 2) + little(~block.size(), 2) + block;
+    out += little_endian(block.size(), 2) + little_endian(~block.size(), 2) + block;
   }
   return out;
 }
@@ -45,22 +31,24 @@ std::string zip_of(const std::vector<ZipMember>& members) {
   std::string out, directory;
   for (const ZipMember& m : members) {
     const std::string packed = m.method == 8 ? deflated(m.bytes) : m.bytes;
-    const std::string fields = little(20, 2) + little(static_cast<std::uint64_t>(m.flags), 2) + little(static_cast<std::uint64_t>(m.method), 2) +
-                               little(0, 2) + little(0x21, 2) + little(crc32(m.bytes) ^ m.crc_error, 4) + little(packed.size(), 4) +
-                               little(m.bytes.size() + static_cast<std::uint64_t>(m.more), 4) + little(m.name.size(), 2) + little(0, 2);
-    directory += "PK\1\2" + little(20, 2) + fields + little(0, 2) + little(0, 2) + little(0, 2) + little(0, 4) + little(out.size(), 4) + m.name;
+    const std::string fields =
+        little_endian(20, 2) + little_endian(static_cast<std::uint64_t>(m.flags), 2) + little_endian(static_cast<std::uint64_t>(m.method), 2) +
+        little_endian(0, 2) + little_endian(0x21, 2) + little_endian(crc32(m.bytes) ^ m.crc_error, 4) + little_endian(packed.size(), 4) +
+        little_endian(m.bytes.size() + static_cast<std::uint64_t>(m.more), 4) + little_endian(m.name.size(), 2) + little_endian(0, 2);
+    directory += "PK\1\2" + little_endian(20, 2) + fields + little_endian(0, 2) + little_endian(0, 2) + little_endian(0, 2) + little_endian(0, 4) +
+                 little_endian(out.size(), 4) + m.name;
     out += "PK\3\4" + fields + m.name + packed;
   }
   const std::size_t begin = out.size();
-  return out + directory + "PK\5\6" + little(0, 4) + little(members.size(), 2) + little(members.size(), 2) + little(directory.size(), 4) +
-         little(begin, 4) + little(0, 2);
+  return out + directory + "PK\5\6" + little_endian(0, 4) + little_endian(members.size(), 2) + little_endian(members.size(), 2) +
+         little_endian(directory.size(), 4) + little_endian(begin, 4) + little_endian(0, 2);
 }
 
 std::string npy_of(const std::string& dictionary, const std::string& numbers, int version = 1) {
   std::string text = dictionary;
   text.append(64 - (text.size() + 13) % 64, ' ');
   text += '\n';
-  return std::string("\x93NUMPY") + static_cast<char>(version) + '\0' + little(text.size(), version == 1 ? 2 : 4) + text + numbers;
+  return std::string("\x93NUMPY") + static_cast<char>(version) + '\0' + little_endian(text.size(), version == 1 ? 2 : 4) + text + numbers;
 }
 
 std::string npy_of(const std::string& descr, const siglip::Shape& shape, const std::string& numbers, bool fortran = false) {

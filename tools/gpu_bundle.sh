@@ -1,6 +1,7 @@
 #!/bin/sh
 # Packs the sources and the third-party headers into one archive, so that a machine with nvcc, CMake and a compiler, but without network and
-# packages, can `make gpu-report`. libsentencepiece, libzip and FreeType stay behind: the bundle is built without what needs them.
+# packages, can run tools/gpu_report.sh. libsentencepiece, libzip and FreeType stay behind: the bundle is built without what needs them. The headers
+# alone, for a checkout that is there already: tar -xzf ARCHIVE --strip-components=1 siglip-gpu/third_party
 set -eu
 cd "$(dirname "$0")/.."
 archive=${1:-build-bundle/siglip-gpu.tar.gz}
@@ -12,7 +13,7 @@ to=$folder/siglip-gpu
 # The sources as they are here, changes included.
 mkdir -p "$to"
 git ls-files --cached --others --exclude-standard | while read -r file; do [ ! -e "$file" ] || echo "$file"; done | tar -cf - -T - | tar -xf - -C "$to"
-git rev-parse HEAD > "$to/COMMIT"
+git describe --always --abbrev=40 --dirty --exclude '*' > "$to/COMMIT"
 # Pictures to train on, if they were drawn: the machine may have no font.
 [ ! -d data/emoji ] || cp -r data/emoji "$to/data/emoji"
 
@@ -31,4 +32,4 @@ mkdir -p "$(dirname "$archive")"
 tar -czf "$archive" -C "$folder" siglip-gpu
 bytes=$(wc -c < "$archive")
 [ "$bytes" -le "$most" ] || { echo "gpu-bundle: at most $most bytes are expected, got $bytes in $archive" >&2; exit 1; }
-echo "$archive: $((bytes / 1024)) KiB. On the other machine: tar -xzf $(basename "$archive") && make -C siglip-gpu gpu-report"
+echo "$archive: $((bytes / 1024)) KiB. On the other machine: tar -xzf $(basename "$archive") && sh siglip-gpu/tools/gpu_report.sh"

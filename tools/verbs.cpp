@@ -10,6 +10,7 @@
 #include <map>
 #include <sstream>
 #include "core/limits.h"
+#include "data/sources.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/config.h"
@@ -116,8 +117,7 @@ CLI::Option* json_flag(CLI::App& verb, bool& value) { return verb.add_flag("--js
 namespace {
 CLI::Option* word_flag(CLI::App& verb, const std::string& flag, std::string& value, const std::vector<std::string>& words, const std::string& help) {
   const auto take = [flag, words, &value](const std::string& text) {
-    if (std::find(words.begin(), words.end(), text) == words.end())
-      throw WrongUse(flag + ": one of " + joined(words) + " is expected, got \"" + text + "\"");
+    as_wrong_use([&] { require_word(text, words, flag); });
     value = text;
   };
   return verb.add_option_function<std::string>(flag, take, help)->type_name("TEXT")->default_str(value.empty() ? "as the folder says" : value);
@@ -242,8 +242,7 @@ std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
     }
     const auto before = std::ssize(pictures);
     for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
-      std::string extension = entry->path().extension().string();
-      std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      const std::string extension = ending_of(entry->path().string());
       if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") pictures.push_back(entry->path().string());
     }
     require(!error, path, "a folder that can be read is expected, got: ", error.message());

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+#include "siglip/error.h"
 #include "siglip/pixels.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -17,6 +18,16 @@ namespace siglip::tools {
 struct WrongUse : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+/// What is wrong with a setting of the command line is wrong use, not a failure.
+template <class Call>
+auto as_wrong_use(const Call& call) {
+  try {
+    return call();
+  } catch (const Error& e) {
+    throw WrongUse(e.what());
+  }
+}
 
 // Each adds its verb; the verb's callback does the work.
 void add_train(CLI::App& program);
@@ -38,6 +49,7 @@ void add_bench_loss(CLI::App& bench);
 void add_bench_step(CLI::App& bench);
 void add_bench_tower(CLI::App& bench);
 void add_bench_tokenizer(CLI::App& bench);
+void add_bench_load(CLI::App& bench);
 void add_report(CLI::App& program);
 std::string version();
 

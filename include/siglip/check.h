@@ -35,6 +35,12 @@ struct DeviceMatch {
   double got = 0, expected = 0;
   bool ok() const { return error <= limit; }  // NaN is not
 };
+
+/// Value and gradients of <w, op(x)> with gaussian x and w that are the same numbers in float and in double.
+struct CaseValues {
+  std::vector<std::string> names;  // "y", "d input 0", ...
+  std::vector<std::vector<double>> values;
+};
 }  // namespace siglip
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -49,8 +55,9 @@ struct OpCase {
   std::vector<Shape> shapes;      // of the differentiable inputs
   std::vector<Dim> sizes = {};    // what else the call wants: heads, patch edge, ...
   std::vector<Draw> draws = {};   // for each input; the last one serves the rest; empty: standard gaussian
-  double float_tolerance = 2e-5;  // float against double: |difference| / max(|value|, rms of that tensor)
+  double float_tolerance = 2e-5;  // float against double: |difference| / max(|value|, rms of that tensor); measured: 6e-6 at worst
   double step = 0x1p-10;          // of the differences; a power of two, so that x ± step is exact
+  std::string message = {};       // of a case that must be rejected: all that the Error says
 };
 
 struct OpRow {
@@ -59,7 +66,7 @@ struct OpRow {
   std::function<Tensor(const Tensors&, const OpCase&)> call;
   std::function<Tensor(const Tensors&, const OpCase&)> reference = {};  // the composition that a fused op stands for, out of plain ops
   std::vector<OpCase> cases = {};
-  std::vector<OpCase> rejects = {};  // each must throw Error
+  std::vector<OpCase> rejects = {};  // each must throw Error with its message
 };
 
 std::vector<OpRow> op_table();
@@ -73,11 +80,6 @@ struct Worst {
 };
 std::string to_string(const Worst& worst);
 
-/// Value and gradients of <w, op(x)> with gaussian x and w that are the same numbers in float and in double.
-struct CaseValues {
-  std::vector<std::string> names;  // "y", "d input 0", ...
-  std::vector<std::vector<double>> values;
-};
 CaseValues evaluate(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device = Device::cpu, bool reference = false);
 /// The same by the place in op_table(), so that a program that links both libraries can ask either.
 CaseValues evaluate(std::size_t row, std::size_t c, std::uint64_t seed);
@@ -86,7 +88,7 @@ CaseValues evaluate(std::size_t row, std::size_t c, std::uint64_t seed);
 Worst compare(const CaseValues& a, const CaseValues& b);
 
 /// The handwritten backward against six-point central differences of <w, op(x)>, w gaussian (a plain sum is blind: for softmax it is
-/// constant), for every element of every input. Meant for double. source  Fornberg 1988, table 1
+/// constant), for every element of every input; beyond 4096 elements along gaussian directions. Meant for double. source  Fornberg 1988, table 1
 Worst gradcheck(const OpRow& row, const OpCase& c, std::uint64_t seed);
 
 /// The op against its reference composition, value and gradients.
@@ -104,6 +106,17 @@ DeviceMatch training_across_devices(Device device, int steps);
 /// Outputs written completely, gradients added to what was there, backward twice doubles, inputs untouched, the same bits with 1 and with 3
 /// threads. One line for each breach.
 std::vector<std::string> hygiene(const OpRow& row, const OpCase& c, std::uint64_t seed, Device device = Device::cpu);
+
+/// A case in double, checked in every way there is: what `siglip gradcheck` runs, and the tests, and what looks for planted bugs.
+struct CaseCheck {
+  Worst difference;                   // gradcheck()
+  Worst reference;                    // against_reference(); no error where the row has none
+  std::vector<std::string> breaches;  // hygiene()
+  /// What does not hold, a line each; empty: the case has passed.
+  std::vector<std::string> failures() const;
+};
+constexpr double difference_limit = 1e-9, reference_limit = 1e-12;  // measured: 9e-10, 3e-13 at worst
+CaseCheck check_case(const OpRow& row, const OpCase& c, std::uint64_t seed);
 
 /// Directional derivative of any scalar function of `parameters`: the handwritten gradient against six-point differences along gaussian
 /// directions. For whole models, where every element would take too long.

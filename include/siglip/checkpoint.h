@@ -50,12 +50,14 @@ void write_safetensors(const std::string& path, const Parameters& tensors, const
 SiglipConfig read_config(const std::string& folder);
 void write_config(const std::string& folder, const SiglipConfig& config);
 
-/// preprocessor_config.json of a folder; absent and null fields get SigLIP's defaults. The profile is that of the key "resize_profile", which is
-/// ours; without it SiglipImageProcessorFast means torchvision and SiglipImageProcessor pil, as when the published folders were made
-/// (transformers 5 uses torchvision under this name too, where it is installed). Throws Error naming file and field for what would give other
-/// pixels than transformers: other filters, crops, padding, sizes that keep the aspect, NaFlex.
+/// How a folder's pictures become numbers: "image_processor" of processor_config.json, where transformers 5 saves it, else
+/// preprocessor_config.json; absent and null fields get SigLIP's defaults. The profile is that of the key "resize_profile", which is ours; without it
+/// SiglipImageProcessorFast means torchvision and SiglipImageProcessor pil, as when the published folders were made (transformers 5 uses torchvision
+/// under this name too, where it is installed). Throws Error naming file and field for what would give other pixels than transformers: other filters,
+/// crops, padding, sizes that keep the aspect, NaFlex.
 Preprocessing read_preprocessing(const std::string& folder);
-void write_preprocessing(const std::string& folder, const Preprocessing& preprocessing);
+bool has_preprocessing(const std::string& folder);                                        // one of the two files is there
+void write_preprocessing(const std::string& folder, const Preprocessing& preprocessing);  // preprocessor_config.json
 
 /// A mapped file that is cut short while its tensors are used ends the program by a signal; after this call with one line that names the file,
 /// "siglip: PATH: the file keeps its size while it is used, got it cut short", and exit code 1. Installs a handler of SIGBUS: for programs.
@@ -79,7 +81,8 @@ class Weights {
 bool has_weights(const std::string& folder);
 
 /// Fills `parameters` from the weights of a folder. Strict: every parameter exactly once with its exact shape, no tensor left over; otherwise
-/// one Error that lists what is missing, misshapen and left over, and nothing is changed.
+/// one Error that lists what is missing, misshapen and left over, and nothing is changed. Numbers are taken as they stand, as the published readers
+/// take them: NaN and infinity too, of which `siglip doctor` speaks (examine() in doctor.h).
 void load_parameters(const std::string& folder, const Parameters& parameters);
 /// The same, checked now and read when used: see SafetensorsFile::attach. A tower that is not used is never read.
 void attach_parameters(const std::string& folder, const Parameters& parameters);

@@ -29,10 +29,13 @@ struct SiglipConfig {
 void validate(const SiglipConfig& config, const std::string& where);
 
 /// The shape of a named model: `nano` and `tiny` for demos (vocab_size is set from the data), and the released ones by their published
-/// names, `siglip-base-patch16-224` … `siglip2-giant-opt-patch16-384`. Throws Error naming the nearest name.
-SiglipConfig preset(const std::string& name);
+/// names, `siglip-base-patch16-224` … `siglip2-giant-opt-patch16-384`. Throws Error naming the nearest name; `where` (a file, a flag) opens the
+/// message.
+SiglipConfig preset(const std::string& name, const std::string& where = "preset");
 std::vector<std::string> preset_names();
 
 /// Of `choices` the one with the smallest edit distance to `word`: what an error message suggests. Empty if there are none.
 std::string nearest(const std::string& word, const std::vector<std::string>& choices);
+/// Throws Error unless `word` is one of `choices`, naming them and the nearest. `where` (a file, a flag) opens the message.
+void require_word(const std::string& word, const std::vector<std::string>& choices, const std::string& where);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -12,6 +12,7 @@ struct Finding {
   Level level = healthy;
   std::string about;                  // "config", "tensors", "tokenizer", "pixels", "scores", "image tower", …
   std::vector<std::string> mistakes;  // names; several: what was seen cannot tell them apart ("a + b" is two at once). Empty if there is none
+                                      // (of a note: another published way that explains a difference, as "resize-torchvision" does)
   std::string seen, cause, advice;    // clauses; the last two are empty if all is well
   double error = 0;                   // by a reference: relative error that is left once the mistake is made here too
   double margin = 0;                  // by a reference: how many times larger the next best explanation's error is
@@ -28,11 +29,11 @@ struct MistakeName {
 std::vector<MistakeName> known_mistake_names();
 
 struct DoctorOptions {
-  std::vector<std::string> images;  // files of pictures
-  std::vector<std::string> texts;
-  std::string reference;  // what the other implementation computed; empty: the folder alone is examined
-  std::string inputs;     // what it computed that from; empty: inputs.safetensors beside the reference, if it is there
-  bool pairs = false;     // if no single mistake explains a difference, try all pairs
+  std::vector<std::string> images = {};  // files of pictures
+  std::vector<std::string> texts = {};
+  std::string reference = {};  // what the other implementation computed; empty: the folder alone is examined
+  std::string inputs = {};     // what it computed that from; empty: inputs.safetensors beside the reference, if it is there
+  bool pairs = false;          // if no single mistake explains a difference, try all pairs
 };
 
 /// Examines a checkpoint folder, and the numbers of another implementation if there is a reference: a safetensors file with any of

@@ -34,6 +34,7 @@
 #include "siglip/checkpoint.h"
 #include "siglip/config.h"
 #include "siglip/data.h"
+#include "siglip/doctor.h"
 #include "siglip/error.h"
 #include "siglip/loss.h"
 #include "siglip/metrics.h"

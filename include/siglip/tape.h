@@ -40,18 +40,16 @@ class Tape {
   std::vector<std::unique_ptr<Op>> ops_;
 };
 
+/// Whether an op on these inputs would be recorded now.
+bool is_recording(std::initializer_list<Tensor> inputs);
+
 /// The last line of every op: y now depends on `inputs` through `Recorded`.
 template <class Recorded>
 const Tensor& recorded(const Tensor& y, std::initializer_list<Tensor> inputs, Recorded op) {
-  bool wanted = false;
-  for (const Tensor& x : inputs) wanted = wanted || (x.defined() && x.requires_grad());
-  if (wanted && Tape::current()) {
+  if (is_recording(inputs)) {
     y.require_grad();
     Tape::current()->record(std::make_unique<Recorded>(std::move(op)));
   }
   return y;
 }
-
-/// Whether an op on these inputs would be recorded now.
-bool is_recording(std::initializer_list<Tensor> inputs);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -46,7 +46,8 @@ class Tensor {
   // Values that lie elsewhere, for weights that are used where their file has them.
   /// The values are these size() numbers of the host, which live as long as `owner`; they need not be 64-byte aligned.
   void borrow(const Real* values, std::shared_ptr<const void> owner) const;
-  /// The values are fetched when they are first asked for: fetch(to, begin, count) writes elements begin … begin + count - 1 to the host.
+  /// The values are fetched when they are first asked for: fetch(to, begin, count) writes elements begin … begin + count - 1 to the host. Several
+  /// threads may ask at once: one fetches all, the others wait for it; `fetch` itself may be called by several for parts.
   using Fetch = std::function<void(Real* to, Dim begin, Dim count)>;
   void defer(Fetch fetch) const;
   /// Some of the values, on the host; those of a deferred tensor are fetched without keeping them. Throws Error beyond size().
@@ -108,8 +109,9 @@ void move_to(const Parameters& parameters, Device device);
 
 /// Throws NoBackend unless tensors can lie there: "WHO: this build has no CUDA backend", "WHO: no CUDA device".
 void require_device(Device device, const std::string& who);
-/// The device that --device names, cpu or cuda. Throws Error for another name, and NoBackend as require_device does: "--device cuda: no CUDA device".
-Device find_device(const std::string& name);
+/// The device of a name, cpu or cuda. Throws Error for another name, and NoBackend as require_device does. `where` (a file, a flag) opens the
+/// messages: "WHERE cuda: no CUDA device".
+Device find_device(const std::string& name, const std::string& where = "device");
 /// What the device calls itself; throws NoBackend if there is none.
 std::string device_name(Device device);
 bool built_for(Device device);  // whether this build has kernels for it, there or not

@@ -28,6 +28,7 @@ class Tokenizer {
   /// `folder`; read back it is the same tokenizer. Hugging Face libraries load them and give the same ids (not so for "big_vision", which they
   /// do not have).
   virtual void save(const std::string& folder) const = 0;
+  virtual bool lowers() const { return true; }  // whether texts are lowered
 
   /// (texts, T)
   Ids encode(const std::vector<std::string>& texts, Device device = Device::cpu) const;

@@ -22,7 +22,8 @@ struct Pretrained {
   Preprocessing preprocessing;
 
   /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing, or, if the folder has
-  /// checksums.txt, as those that train writes have, the file that is not as it was saved.
+  /// checksums.txt, as those that train writes have, the file that is not as it was saved: then every file but the training state is read once, the
+  /// weights whole. Without checksums.txt, as published, weights are read where they are used.
   static Pretrained load(const std::string& path);
   // Computed where the model lies (move_to(model.parameters(), Device::cuda)), in batches; the result is on the CPU.
   Tensor embed(const std::vector<Image>& images) const;       // (N, E), unit rows
@@ -32,23 +33,25 @@ struct Pretrained {
 std::string checkpoint_folder(const std::string& path);
 
 struct ConvertOptions {
-  std::string dtype;            // F32, F16 or BF16; empty: as they are
+  std::string dtype = {};       // F32, F16 or BF16; empty: as they are
   std::int64_t shard_size = 0;  // bytes of data in a file of weights at most; 0: one file
   Dim image_size = 0;           // for an .npz: the model's, where it is not grid * patch; 0: it is
 };
 /// Writes the model of `in` (a run folder, a checkpoint folder, or an .npz of big_vision) as a new checkpoint folder `out`, whole or not at all.
 /// Numbers whose type is kept keep their bits; others are rounded to nearest, ties to even. What an .npz does not know is said on `log`.
-/// Throws Error if `out` exists, or if `in` does not hold exactly one model.
+/// Throws Error if `out` exists, if `in` does not hold exactly one model, or if a file of it is not as its checksums.txt says.
 void convert_model(const std::string& in, const std::string& out, const ConvertOptions& options, std::ostream& log);
 
 // ---- evaluation ----------------------------------------------------------------------------------------------------------------------
 
 /// Among which candidates a query searches: all distinct captions (pictures) of its split, those of every split, or groups of `group`
-/// consecutive pairs.
+/// consecutive pairs. Captions of one text are one candidate, and right for each of their pictures. Texts that the tokenizer cannot tell apart
+/// (words it does not know, words beyond the context) are different ones that tie: they count as missed.
 struct Candidates {
   enum Kind { split, all, groups } kind = split;
   Dim group = 0;
-  static Candidates parse(const std::string& text);  // "split", "all" or a number >= 2; throws Error
+  /// "split", "all" or a number from 2. Throws Error; `where` (a file, a flag) opens the message.
+  static Candidates parse(const std::string& text, const std::string& where = "--candidates");
 };
 
 struct Evaluation {
@@ -105,8 +108,8 @@ std::string to_json(const TrainConfig& config);
 void read_json(TrainConfig& config, const std::string& json, const std::string& where);
 /// One `key=value`, as `--set` gives it.
 void set(TrainConfig& config, const std::string& assignment);
-/// Throws Error for values out of range, naming the flag.
-void validate(const TrainConfig& config);
+/// Throws Error for values out of range, naming the flag, or the setting of `file` if that is where they come from.
+void validate(const TrainConfig& config, const std::string& file = "");
 
 struct TrainResult {
   std::string run;  // the run folder
@@ -117,7 +120,8 @@ struct TrainResult {
 };
 
 /// Trains from scratch into a new run folder, `config.out` or runs/train/NAME, NAME2, … with `config.name`; messages and progress go to `log`.
-/// Throws Error: bad data, a setting out of range, a loss or gradient that is not finite (naming step, tensor and last good checkpoint).
+/// Throws Error: bad data, a setting out of range, a run folder within the data's, a loss or gradient that is not finite (naming step, tensor and
+/// last good checkpoint).
 TrainResult train(const TrainConfig& config, std::ostream& log);
 
 /// Continues `run` (a folder, or "latest" below runs/train) from its `last`, to the same bits as if it had never been interrupted. `changes` may

@@ -16,6 +16,13 @@ struct Pairing {
 };
 /// The one with the largest Σ (got - expected)² / Σ expected².
 /// A gradient that is zero by construction (of a key bias, of queries where there is one key) is rounding alone, on any device: a gradient is
-/// measured against at least 1/100 of the largest rms of the gradients, and everything against at least an rms of 1e-4.
-DeviceMatch worst_match(const std::string& what, const std::string& about, const std::vector<Pairing>& tensors);
+/// measured against at least `share` of the largest rms of the gradients, and everything against at least an rms of 1e-4 if share is not 0.
+DeviceMatch worst_match(const std::string& what, const std::string& about, const std::vector<Pairing>& tensors, double limit = device_limit,
+                        double share = 0.01);
+
+/// The losses on `pairs` pairs in tiles of `edge` (0: as the device has it) and a product, in every precision of products: against the CPU's, and
+/// again for the same bits. Empty for an op that is none of them.
+std::vector<DeviceMatch> large_across_devices(Device device, const std::string& op, Dim pairs, Dim edge);
+/// The breaches of hygiene() of every case of an op, or of all.
+std::vector<std::string> hygiene_on(Device device, const std::string& op);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -10,10 +10,10 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 constexpr std::uint64_t seed = 11;
 
-DeviceMatch match_of(const Pairing& tensor, double least_rms) {
+DeviceMatch match_of(const Pairing& tensor, double limit, double least_rms) {
   DeviceMatch match;
   match.tensor = tensor.name;
-  match.limit = device_limit;
+  match.limit = limit;
   double squares = 0, largest = -1;
   for (std::size_t i = 0; i < tensor.expected.size(); ++i) {
     const double a = tensor.got[i], b = tensor.expected[i];
@@ -28,8 +28,8 @@ DeviceMatch match_of(const Pairing& tensor, double least_rms) {
 }
 }  // namespace
 
-DeviceMatch worst_match(const std::string& what, const std::string& about, const std::vector<Pairing>& tensors) {
-  constexpr double least = 1e-4, share = 0.01;
+DeviceMatch worst_match(const std::string& what, const std::string& about, const std::vector<Pairing>& tensors, double limit, double share) {
+  const double least = share > 0 ? 1e-4 : std::numeric_limits<double>::min();
   double largest = 0;
   for (const Pairing& tensor : tensors)
     if (tensor.gradient) largest = std::max(largest, mean_square_root(tensor.expected));
@@ -38,7 +38,7 @@ DeviceMatch worst_match(const std::string& what, const std::string& about, const
   for (const Pairing& tensor : tensors) {
     require(tensor.got.size() == tensor.expected.size(), what, about, ": ", tensor.name, " has ", tensor.expected.size(), " elements, got ",
             tensor.got.size());
-    const DeviceMatch match = match_of(tensor, std::max(least, tensor.gradient ? share * largest : 0));
+    const DeviceMatch match = match_of(tensor, limit, std::max(least, tensor.gradient ? share * largest : 0));
     if (!(match.error <= worst.error)) worst = match;
   }
   worst.what = what, worst.about = about;

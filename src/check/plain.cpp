@@ -1,3 +1,4 @@
+// plain.cpp — the slow and obvious ops of plain.h.
 #include "check/plain.h"
 #include <cmath>
 #include <utility>

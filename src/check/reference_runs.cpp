@@ -2,6 +2,7 @@
 #include "check/reference_runs.h"
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/loss.h"
@@ -32,6 +33,28 @@ Tensor logits(const Tensor& u, const Tensor& v, const Siglip& model) {
   return l;
 }
 
+Json read_settings(const std::string& path) {
+  Json json = parse_json(read_file(path, 1 << 20), path);
+  require(json.is_object(), path, "an object is expected, got ", brief(json));
+  return json;
+}
+
+double number(const Json& settings, const char* key, const std::string& path) {
+  require(settings.contains(key) && settings[key].is_number(), path, key, " is a number, got ",
+          settings.contains(key) ? brief(settings[key]) : "none");
+  return settings[key].get<double>();
+}
+
+// model.json is there where pictures are of another size than the model's: its positions are then interpolated as transformers does it.
+bool interpolates_positions(const std::string& folder) {
+  const std::string path = folder + "/model.json", key = "interpolate_pos_encoding";
+  if (!std::filesystem::exists(path)) return false;
+  const Json settings = read_settings(path);
+  require(settings.contains(key) && settings[key].is_boolean(), path, key, " is true or false, got ",
+          settings.contains(key) ? brief(settings[key]) : "none");
+  return settings[key].get<bool>();
+}
+
 void name_states(std::map<std::string, Tensor>& values, const char* tower, const Tensors& hidden) {
   for (std::size_t i = 0; i < hidden.size(); ++i) values.emplace(std::string("hidden.") + tower + "." + std::to_string(i), hidden[i]);
 }
@@ -45,7 +68,7 @@ Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& want
   const bool gradients = any(begins("grad.")), loss = gradients || any(begins("loss")), both = loss || any(begins("logits_per_"));
   const bool vision_states = any(begins("hidden.vision.")), text_states = any(begins("hidden.text."));
 
-  const Siglip model = load_model(folder + "/model", device);
+  Siglip model = load_model(folder + "/model", device);
   const SafetensorsFile inputs(folder + "/inputs.safetensors");
   Outcome outcome;
   if (gradients)
@@ -55,7 +78,9 @@ Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& want
   Tensor u, v;
   Tensors hidden;
   if (both || vision_states || any(begins("image_embeds"))) {
-    u = l2_normalize(model.vision.pooled(read_onto(inputs, "pixel_values", device), vision_states ? &hidden : nullptr));
+    const Tensor images = read_onto(inputs, "pixel_values", device);
+    if (interpolates_positions(folder) && images.rank() == 4) model = at_resolution(model, images.dim(3), PositionFilter::bicubic);
+    u = l2_normalize(model.vision.pooled(images, vision_states ? &hidden : nullptr));
     outcome.values.emplace("image_embeds", u);
     name_states(outcome.values, "vision", hidden);
     hidden.clear();
@@ -78,20 +103,6 @@ Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& want
 }
 
 // ---- the loss alone --------------------------------------------------------------------------------------------------------------------
-
-namespace {
-Json read_settings(const std::string& path) {
-  Json json = parse_json(read_file(path, 1 << 20), path);
-  require(json.is_object(), path, "an object is expected, got ", brief(json));
-  return json;
-}
-
-double number(const Json& settings, const char* key, const std::string& path) {
-  require(settings.contains(key) && settings[key].is_number(), path, key, " is a number, got ",
-          settings.contains(key) ? brief(settings[key]) : "none");
-  return settings[key].get<double>();
-}
-}  // namespace
 
 Outcome run_loss(const std::string& folder, Device device) {
   const std::string path = folder + "/loss.json";

@@ -94,10 +94,10 @@ void validate(const SiglipConfig& config, const std::string& where) {
   require(config.layer_norm_eps > 0 && config.layer_norm_eps < 1, where, "layer_norm_eps is between 0 and 1, got ", config.layer_norm_eps);
 }
 
-SiglipConfig preset(const std::string& name) {
+SiglipConfig preset(const std::string& name, const std::string& where) {
   for (const Preset& p : presets)
     if (name == p.name) return {p.vision, p.text, p.image_size, p.patch_size, p.vocab_size, p.context, p.vision.width, 1e-6, true};
-  fail("preset", "the name of a known model is expected, got \"", name, "\"; the nearest is \"", nearest(name, preset_names()), "\"");
+  fail(where, "the name of a known model is expected, got \"", name, "\"; the nearest is \"", nearest(name, preset_names()), "\"");
 }
 
 std::vector<std::string> preset_names() {
@@ -112,5 +112,14 @@ std::string nearest(const std::string& word, const std::vector<std::string>& cho
   for (const std::string& choice : choices)
     if (const std::size_t distance = edit_distance(word, choice); distance < least) least = distance, best = choice;
   return best;
+}
+
+void require_word(const std::string& word, const std::vector<std::string>& choices, const std::string& where) {
+  std::string list;
+  for (const std::string& choice : choices) {
+    if (word == choice) return;
+    list += (list.empty() ? "" : ", ") + choice;
+  }
+  fail(where, "one of ", list, " is expected, got \"", word, "\"; the nearest is \"", nearest(word, choices), "\"");
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

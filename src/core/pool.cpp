@@ -1,3 +1,4 @@
+// pool.cpp — memory for tensors, and where it has gone.
 #include "core/pool.h"
 #include <array>
 #include <algorithm>
@@ -32,9 +33,11 @@ Pool& pool_of(Device device) {
 
 void release_waiting(Pool& pool, Device device) {
   for (auto& [bytes, buffers] : pool.waiting)
-    for (void* memory : buffers) {
-      LAUNCH(device, release_memory, memory);
+    while (!buffers.empty()) {  // one that is refused does not wait any more either
+      void* memory = buffers.back();
+      buffers.pop_back();
       pool.stats.reserved -= static_cast<std::int64_t>(bytes);
+      LAUNCH(device, release_memory, memory);
     }
   pool.waiting.clear();
 }

@@ -1,3 +1,4 @@
+// rng.cpp — counter-based random numbers (philox), and what is drawn from them.
 #include "siglip/rng.h"
 #include <cmath>
 #include <numbers>

@@ -1,3 +1,4 @@
+// tape.cpp — recording, and the walk backwards.
 #include "siglip/tape.h"
 #include "kernels.h"
 #include "siglip/error.h"
@@ -40,8 +41,8 @@ void Tape::backward(const Tensors& outputs, const Tensors& cotangents) {
   unwind();
 }
 
-// Execution order is a topological order: the reverse walk meets every op after all users of its output.
-// An op whose output nobody used has no gradient to pass on.
+// Execution order is a topological order: the reverse walk meets every op after all users of its output. An op whose output nobody used
+// passes on a gradient of zero.
 void Tape::unwind() {
   for (; !ops_.empty(); ops_.pop_back()) ops_.back()->backward();
 }

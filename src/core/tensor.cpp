@@ -1,8 +1,12 @@
+// tensor.cpp — values, their gradient and their device behind a handle; ids; threads.
 #include "siglip/tensor.h"
 #include <omp.h>
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 #include "core/pool.h"
 #include "kernels.h"
+#include "siglip/config.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -17,12 +21,21 @@ Dim element_count(const Shape& shape) {
 }
 
 struct Tensor::Storage {
+  // Values that are fetched once, by whichever thread asks first; the others wait for it.
+  struct Deferred {
+    std::mutex mutex;  // of the two below, until `fetched`
+    Fetch fetch;
+    Buffer value;
+    std::atomic<bool> fetched = false;
+    Real* data(Dim size, Device device);
+  };
+
   Device device = Device::cpu;
   bool requires_grad = false;
   Buffer value, grad;
   const Real* borrowed = nullptr;  // instead of value
   std::shared_ptr<const void> owner;
-  Fetch fetch;  // until value is there
+  std::unique_ptr<Deferred> later;  // instead of value
 };
 
 static std::size_t bytes_of(Dim reals) { return static_cast<std::size_t>(reals) * sizeof(Real); }
@@ -45,29 +58,38 @@ Tensor Tensor::from(Shape shape, const std::vector<Real>& values, Device device)
 }
 
 Device Tensor::device() const { return storage_->device; }
-bool Tensor::allocated() const { return storage_ && (storage_->value || storage_->borrowed); }
-bool Tensor::deferred() const { return storage_ && storage_->fetch; }
+bool Tensor::allocated() const { return storage_ && (storage_->value || storage_->borrowed || (storage_->later && storage_->later->fetched)); }
+bool Tensor::deferred() const { return storage_ && storage_->later && !storage_->later->fetched; }
 
 Real* Tensor::data() const {
   if (storage_->borrowed) return const_cast<Real*>(storage_->borrowed);
-  if (storage_->value) return static_cast<Real*>(storage_->value.data());
-  Buffer value(bytes_of(size_), storage_->device);
-  if (storage_->fetch && device() == Device::cpu) {
-    storage_->fetch(static_cast<Real*>(value.data()), 0, size_);
-  } else if (storage_->fetch) {
-    std::vector<Real> host(static_cast<std::size_t>(size_));
-    storage_->fetch(host.data(), 0, size_);
-    LAUNCH(device(), copy_in, value.data(), host.data(), bytes_of(size_));
-  }
-  storage_->value = std::move(value);
-  storage_->fetch = nullptr;
+  if (storage_->later) return storage_->later->data(size_, device());
+  if (!storage_->value) storage_->value = Buffer(bytes_of(size_), storage_->device);
   return static_cast<Real*>(storage_->value.data());
+}
+
+Real* Tensor::Storage::Deferred::data(Dim size, Device device) {
+  if (fetched) return static_cast<Real*>(value.data());
+  const std::lock_guard lock(mutex);
+  if (fetched) return static_cast<Real*>(value.data());
+  Buffer all(bytes_of(size), device);
+  if (device == Device::cpu) {
+    fetch(static_cast<Real*>(all.data()), 0, size);
+  } else {
+    std::vector<Real> host(static_cast<std::size_t>(size));
+    fetch(host.data(), 0, size);
+    LAUNCH(device, copy_in, all.data(), host.data(), bytes_of(size));
+  }
+  value = std::move(all);
+  fetch = nullptr;
+  fetched = true;
+  return static_cast<Real*>(value.data());
 }
 
 void Tensor::borrow(const Real* values, std::shared_ptr<const void> owner) const {
   require(device() == Device::cpu, "borrow", "a tensor on the CPU, got one on another device");
   storage_->value = Buffer();
-  storage_->fetch = nullptr;
+  storage_->later = nullptr;
   storage_->borrowed = values;
   storage_->owner = std::move(owner);
 }
@@ -76,13 +98,19 @@ void Tensor::defer(Fetch fetch) const {
   storage_->value = Buffer();
   storage_->borrowed = nullptr;
   storage_->owner = nullptr;
-  storage_->fetch = std::move(fetch);
+  storage_->later = std::make_unique<Storage::Deferred>();
+  storage_->later->fetch = std::move(fetch);
 }
 
 void Tensor::read(Real* to, Dim begin, Dim count) const {
   require(begin >= 0 && count >= 0 && count <= size_ && begin <= size_ - count, "read", "elements within 0 to ", size_, ", got ", begin, " to ",
           begin + count);
-  if (deferred()) return storage_->fetch(to, begin, count);
+  if (deferred()) {
+    std::unique_lock lock(storage_->later->mutex);
+    const Fetch fetch = storage_->later->fetch;  // gone if another thread has just fetched all
+    lock.unlock();
+    if (fetch) return fetch(to, begin, count);
+  }
   LAUNCH(device(), copy_out, to, data() + begin, bytes_of(count));
 }
 
@@ -120,6 +148,7 @@ void Tensor::move_to(Device device) const {
     else
       LAUNCH(device, copy_in, moved.data(), data(), bytes_of(size_));
   }
+  if (!deferred()) storage_->later = nullptr;
   storage_->value = std::move(moved);
   storage_->borrowed = nullptr;
   storage_->owner = nullptr;
@@ -168,7 +197,7 @@ void Tensor::zero_grad() const {
 
 bool Tensor::adopt_grad(const Tensor& d) const {
   require(d.size() == size_ && d.device() == device(), "adopt_grad", "a gradient of ", size_, " reals on the same device, got shape ", d.shape());
-  if (!requires_grad() || has_grad() || d.storage_->borrowed) return false;
+  if (!requires_grad() || has_grad() || d.storage_->borrowed || d.storage_->later) return false;
   d.data();
   storage_->grad = std::move(d.storage_->value);
   return true;
@@ -207,10 +236,10 @@ void require_device(Device device, const std::string& who) {
   if (device == Device::cuda) cuda::require_backend(who.c_str());
 }
 
-Device find_device(const std::string& name) {
-  require(name == "cpu" || name == "cuda", "--device", "cpu or cuda is expected, got \"", name, "\"");
+Device find_device(const std::string& name, const std::string& where) {
+  require_word(name, {"cpu", "cuda"}, where);
   const Device device = name == "cuda" ? Device::cuda : Device::cpu;
-  require_device(device, "--device cuda");
+  require_device(device, where + " cuda");
   return device;
 }
 

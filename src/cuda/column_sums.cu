@@ -31,10 +31,10 @@ void add_shares(Real* sum, const Real* shares, Dim count, Dim C) {
 // As many columns at a time as the scratch memory holds of one share, as many shares as it holds of them.
 void column_sums(Real* sum, const Real* x, Dim N, Dim C) {
   constexpr Dim room = static_cast<Dim>(scratch_bytes / sizeof(Real));
-  Real* shares = static_cast<Real*>(context().scratch);
+  Real* shares = static_cast<Real*>(scratch());
   for (Dim first = 0; first < C; first += room) {
     const Dim width = C - first < room ? C - first : room, most = room / width;
-    const Dim rows = share_rows(N) * most < N ? (N + most - 1) / most : share_rows(N), count = (N + rows - 1) / rows;
+    const Dim rows = share_rows(N) * most < N ? blocks(N, most) : share_rows(N), count = blocks(N, rows);
     const dim3 grid(grid_of(width, threads).x, static_cast<unsigned>(count));
     KERNEL_LAUNCH(column_sums_share, grid, threads, shares, x + first, rows, N, width, C);
     add_shares(sum + first, shares, count, width);

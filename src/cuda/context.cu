@@ -1,46 +1,79 @@
-// context.cu — the device, its streams and libraries, made once; what the backend says when CUDA refuses.
+// context.cu — the device, its stream and libraries, made once; what the backend says when CUDA refuses.
 #include "cuda/context.h"
 #include <string>
+#include "core/pool.h"
 #include "kernels.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
 namespace {
 constexpr std::size_t cublas_workspace_bytes = std::size_t{32} << 20;  // what cuBLAS asks for on Hopper; ours, so that it never allocates
+constexpr int usual_l2_bytes = 16 << 20;                               // of a device that does not tell, as shares of one do not
 
 Context make_context() {
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-    cudaGetLastError();  // told as NoBackend, not left for the next call
-    throw NoBackend("no CUDA device");
-  }
+  require_cuda_device();
   Context c;
-  int device = 0;
+  int device = 0, l2_bytes = 0;
   check(cudaGetDevice(&device), "context", "the current device");
-  check(cudaDeviceGetAttribute(&c.l2_bytes, cudaDevAttrL2CacheSize, device), "context", "the size of the second-level cache");
-  check(cudaStreamCreateWithFlags(&c.compute, cudaStreamNonBlocking), "context", "a stream");
-  check(cudaMalloc(&c.scratch, scratch_bytes), "context", "scratch memory");
-  void* workspace = nullptr;
-  check(cudaMalloc(&workspace, cublas_workspace_bytes), "context", "the workspace of cuBLAS");
-  const auto check_cublas = [](cublasStatus_t status, const char* what) {
-    if (status != CUBLAS_STATUS_SUCCESS) throw Error(std::string("context: cuBLAS: ") + cublasGetStatusString(status) + " (" + what + ")");
-  };
-  check_cublas(cublasCreate(&c.cublas), "its handle");
-  check_cublas(cublasSetStream(c.cublas, c.compute), "its stream");
-  check_cublas(cublasSetWorkspace(c.cublas, workspace, cublas_workspace_bytes), "its workspace");
+  check(cudaDeviceGetAttribute(&l2_bytes, cudaDevAttrL2CacheSize, device), "context", "the size of the second-level cache");
+  c.l2_bytes = l2_bytes > 0 ? l2_bytes : usual_l2_bytes;
+  check(cudaStreamCreateWithFlags(&c.compute, cudaStreamNonBlocking), "context", "a stream");  // last: nothing after it can fail
   return c;
 }
+
+void check_cublas(cublasStatus_t status, const char* what) {
+  if (status != CUBLAS_STATUS_SUCCESS) throw Error(std::string("context: cuBLAS: ") + cublasGetStatusString(status) + " (" + what + ")");
+}
+
+struct Cublas {
+  Buffer workspace{cublas_workspace_bytes, Device::cuda};
+  cublasHandle_t handle = nullptr;
+  Cublas() {
+    check_cublas(cublasCreate(&handle), "its handle");
+    try {
+      check_cublas(cublasSetStream(handle, context().compute), "its stream");
+      check_cublas(cublasSetWorkspace(handle, workspace.data(), cublas_workspace_bytes), "its workspace");
+    } catch (...) {
+      cublasDestroy(handle);  // what it says of that does not matter any more
+      throw;
+    }
+  }
+};
 }  // namespace
 
-// Never destroyed: a Tensor with static lifetime may outlive it, and the driver cleans up after the process.
+// None of these is ever destroyed: a Tensor with static lifetime may outlive them, and the driver cleans up after the process. One that could not be
+// made is tried again at the next call.
 Context& context() {
   static Context& c = *new Context(make_context());
   return c;
+}
+
+void* scratch() {
+  static const Buffer& memory = *new Buffer(scratch_bytes, Device::cuda);
+  return memory.data();
+}
+
+cublasHandle_t cublas() {
+  static const Cublas& library = *new Cublas;
+  return library.handle;
+}
+
+void require_cuda_device() {
+  int devices = 0;
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status == cudaSuccess && devices > 0) return;
+  cudaGetLastError();  // told as NoBackend, not left for the next call
+  if (status == cudaSuccess || status == cudaErrorNoDevice) throw NoBackend("no CUDA device");
+  throw NoBackend(std::string("no CUDA device: ") + cudaGetErrorString(status));
 }
 
 void check(cudaError_t status, const char* op, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();
   throw Error(std::string(op) + ": CUDA: " + cudaGetErrorString(status) + " (" + what + ")");
+}
+
+void check(cudaError_t status, const char* op, std::size_t bytes, const char* what) {
+  if (status != cudaSuccess) check(status, op, (std::to_string(bytes) + " bytes, " + what).c_str());
 }
 
 void check_launch(const char* kernel, dim3 grid, dim3 block) {
@@ -55,7 +88,8 @@ bool is_built() { return true; }
 
 void require_backend(const char* kernel) {
   try {
-    context();
+    static const bool there = (require_cuda_device(), true);
+    (void)there;
   } catch (const NoBackend& e) {
     throw NoBackend(op_of_kernel(kernel) + ": " + e.what());
   }

@@ -16,3 +16,10 @@
 
 // An array in the shared memory of a block.
 #define SHARED(type, name, count) __shared__ type name[count]
+
+// Before a loop whose count is known: its steps one after another, so that arrays it counts through can be registers.
+#define UNROLL _Pragma("unroll")
+
+// 1/x, off by two units in the last place at most for x from 1 to 2.
+inline __device__ float reciprocal(float x) { return __fdividef(1.0f, x); }
+inline __device__ double reciprocal(double x) { return 1 / x; }

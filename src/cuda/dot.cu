@@ -27,8 +27,8 @@ __global__ void dot_total(double* sum, const double* shares, Dim count) {
 
 void dot(double* sum, const Real* a, const Real* b, Dim N) {
   static_assert((1 + most_shares) * sizeof(double) <= scratch_bytes);
-  double* shares = static_cast<double*>(context().scratch) + 1;
-  const Dim size = N > smallest_share * most_shares ? (N + most_shares - 1) / most_shares : smallest_share, count = (N + size - 1) / size;
+  double* shares = static_cast<double*>(scratch()) + 1;
+  const Dim size = N > smallest_share * most_shares ? blocks(N, most_shares) : smallest_share, count = blocks(N, size);
   KERNEL_LAUNCH(dot_share, grid_of(count, 1), row_threads, shares, a, b, size, N);
   KERNEL_LAUNCH(dot_total, 1, row_threads, sum, shares, count);
 }

@@ -13,7 +13,6 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-constexpr std::string_view blank = "\xE2\x96\x81";    // ▁
 constexpr std::uint64_t spread = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio: multiplying spreads neighbours over the table
 constexpr std::uint64_t no_pair = ~std::uint64_t{0};
 
@@ -31,8 +30,8 @@ std::uint64_t hash_of(std::string_view text) {
   return hash ^ hash >> 32;
 }
 
-bool begins_with_blank(std::string_view piece) { return piece.substr(0, blank.size()) == blank; }
-bool ends_with_blank(std::string_view piece) { return piece.size() >= blank.size() && piece.substr(piece.size() - blank.size()) == blank; }
+bool begins_with_blank(std::string_view piece) { return piece.starts_with(blank_mark); }
+bool ends_with_blank(std::string_view piece) { return piece.ends_with(blank_mark); }
 
 std::uint64_t pair_of(std::int32_t left, std::int32_t right) {
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
@@ -65,7 +64,7 @@ struct Bpe::Candidate {
 
 Bpe::Bpe(std::vector<std::string_view> pieces, PieceTable ids, const std::vector<Merge>& merges, const Options& options)
     : pieces_(std::move(pieces)), ids_(std::move(ids)), rules_(std::bit_ceil(merges.size() * 3 / 2 + 2), Rule{no_pair, 0, 0}), options_(options) {
-  words_apart_ = ids_.find(blank) >= 0;
+  words_apart_ = ids_.find(blank_mark) >= 0;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const auto& [left, right, merged] = merges[rank];
     const std::uint64_t pair = pair_of(left, right);
@@ -168,8 +167,8 @@ void Bpe::encode(std::string_view text, std::size_t enough, std::vector<std::int
     std::size_t end = text.size();
     if (words_apart_) {  // a word: its ▁, and all up to the next one
       std::size_t begin = 0;
-      while (text.substr(begin, blank.size()) == blank) begin += blank.size();
-      end = std::min(end, text.find(blank, begin));
+      while (text.substr(begin).starts_with(blank_mark)) begin += blank_mark.size();
+      end = std::min(end, text.find(blank_mark, begin));
     }
     encode_word(text.substr(0, end), symbols, heap, ids);
     text.remove_prefix(end);

@@ -12,9 +12,7 @@ namespace fs = std::filesystem;
 /// By the name's ending. Formats that cannot be decoded count as well: the user hears of them when they are.
 bool is_picture(const std::string& name) {
   static const std::set<std::string> endings = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jxl"};
-  std::string ending = fs::path(name).extension().string();
-  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return endings.contains(ending);
+  return endings.contains(ending_of(name));
 }
 
 std::vector<std::string> pictures(const std::string& folder) {

@@ -99,21 +99,38 @@ void walk_png(Container& c, std::string_view file, const std::string& name) {
   }
 }
 
+/// What a scan needs: the frame that names its components, and which tables were defined before it.
+struct JpegState {
+  std::string_view frame;  // of the start of frame: precision, height, width, number of components, three bytes for each of them
+  bool progressive = false;
+  bool quantisers[4] = {}, dc[4] = {}, ac[4] = {};
+};
+
 /// A segment of Huffman tables: class and number, 16 counts, as many symbols as they add up to. stb 2.27 writes beyond its tables unless they
 /// are at most 256, as they must be.
-void check_huffman_tables(std::string_view tables, const std::string& name) {
+void take_huffman_tables(JpegState& jpeg, std::string_view tables, const std::string& name) {
   while (!tables.empty()) {
     std::size_t symbols = 0;
     for (std::size_t i = 1; i <= 16 && i < tables.size(); ++i) symbols += static_cast<std::uint8_t>(tables[i]);
     require(tables.size() >= 17 && symbols <= 256 && 17 + symbols <= tables.size(), name,
             "Huffman tables of at most 256 symbols, all of them there, are expected in a JPEG, got others");
+    (tables[0] & 0x10 ? jpeg.ac : jpeg.dc)[tables[0] & 3] = true;
     tables.remove_prefix(17 + symbols);
+  }
+}
+
+/// A segment of quantisers: their width and number, then 64 of them.
+void take_quantisers(JpegState& jpeg, std::string_view tables) {
+  while (!tables.empty()) {
+    jpeg.quantisers[tables[0] & 3] = true;
+    tables.remove_prefix(std::min(tables.size(), std::size_t{tables[0] & 0x10 ? 129u : 65u}));
   }
 }
 
 /// A start of frame: precision, height, width, number of components.
 void read_jpeg_header(Container& c, std::string_view frame, std::size_t size, const std::string& name) {
-  if (frame.size() < 6 || c.channels > 0) return;  // stb refuses these
+  if (frame.size() < 6) return;  // stb refuses it
+  require(frame[0] == 8, name, "a JPEG of 8 bits a colour is expected, got one of ", byte_at(frame, 0));
   c.height = static_cast<Dim>(big_endian(frame, 1, 2)), c.width = static_cast<Dim>(big_endian(frame, 3, 2));
   c.channels = byte_at(frame, 5);
   c.rgb = c.channels == 3;
@@ -122,10 +139,35 @@ void read_jpeg_header(Container& c, std::string_view frame, std::size_t size, co
   c.largest = std::max(static_cast<std::size_t>(4 * (c.width + 64) * (c.height + 64)), 2 * size) + (std::size_t{1} << 20);
 }
 
+/// A start of scan: number of components, each with its name and its two Huffman tables, then what part of the coefficients it holds. stb would
+/// decode with tables that were never written (CVE-2022-28042).
+void check_scan(const JpegState& jpeg, std::string_view scan, const std::string& name) {
+  const std::size_t count = scan.empty() ? 0 : static_cast<std::uint8_t>(scan[0]);
+  if (scan.size() < 4 + 2 * count) return;  // stb refuses it
+  const bool of_dc = !jpeg.progressive || scan[1 + 2 * count] == 0, of_ac = !jpeg.progressive || !of_dc;
+  const bool refines = jpeg.progressive && (scan[3 + 2 * count] & 0xF0) != 0;  // which takes no code for DC
+  for (std::size_t i = 0; i < count; ++i) {
+    const char component = scan[1 + 2 * i], tables = scan[2 + 2 * i];
+    std::size_t at = 6;
+    while (at + 3 <= jpeg.frame.size() && jpeg.frame[at] != component) at += 3;
+    require(at + 3 <= jpeg.frame.size(), name, "scans of a JPEG's own components are expected, got component ", byte_at(scan, 1 + 2 * i));
+    const bool defined =
+        jpeg.quantisers[jpeg.frame[at + 2] & 3] && (!of_dc || refines || jpeg.dc[tables >> 4 & 3]) && (!of_ac || jpeg.ac[tables & 3]);
+    require(defined, name, "a JPEG that defines its tables before a scan is expected, got a scan without");
+  }
+}
+
+/// What a marker of a JPEG that stb cannot decode stands for; null for others.
+const char* other_coding(std::uint8_t kind) {
+  if (kind < 0xC3 || kind > 0xCF || kind == 0xC4 || kind == 0xC8 || kind == 0xCC) return nullptr;
+  return kind >= 0xC9 ? "an arithmetic one" : kind == 0xC3 ? "a lossless one" : "a hierarchical one";
+}
+
 /// Segments of FF, kind, length, data; after a start of scan (DA) coded data, in which FF is followed by 00 or a restart mark; the last is D9.
 void walk_jpeg(Container& c, std::string_view file, const std::string& name) {
   int scans = 0;
   bool adobe = false;
+  JpegState jpeg;
   for (std::size_t at = 2;;) {
     at = file.find('\xFF', at);
     while (at < file.size() && file[at] == '\xFF') ++at;
@@ -138,8 +180,15 @@ void walk_jpeg(Container& c, std::string_view file, const std::string& name) {
     require(length <= file.size() - at, name, "a whole JPEG is expected, got one cut off after ", file.size(), " bytes");
     require(length >= 2, name, "a JPEG segment of at least 2 bytes is expected, got ", length);
     const std::string_view data = file.substr(at + 2, length - 2);
-    if (kind >= 0xC0 && kind <= 0xC2) read_jpeg_header(c, data, file.size(), name);
-    if (kind == 0xC4) check_huffman_tables(data, name);
+    const char* coding = other_coding(kind);
+    require(!coding, name, "a baseline or progressive JPEG of Huffman codes is expected, got ", coding);
+    if (kind >= 0xC0 && kind <= 0xC2 && c.channels == 0) {
+      read_jpeg_header(c, data, file.size(), name);
+      jpeg.frame = data, jpeg.progressive = kind == 0xC2;
+    }
+    if (kind == 0xC4) take_huffman_tables(jpeg, data, name);
+    if (kind == 0xDB) take_quantisers(jpeg, data);
+    if (kind == 0xDA) check_scan(jpeg, data, name);
     if (kind == 0xE1 && c.exif.empty() && starts(data, "Exif\0\0"sv)) c.exif = data.substr(6);
     adobe = adobe || (kind == 0xEE && starts(data, "Adobe"));
     at += length;

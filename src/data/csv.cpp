@@ -1,23 +1,12 @@
 // csv.cpp — comma- and tab-separated values: records, and the pairs in them.
 #include <algorithm>
 #include "data/sources.h"
+#include "data/utf8.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-/// Bytes of the UTF-8 character that begins at `at`; 0 if there is none (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF).
-std::size_t character_bytes(std::string_view text, std::size_t at) {
-  auto byte = [&](std::size_t i) { return at + i < text.size() ? static_cast<unsigned>(static_cast<unsigned char>(text[at + i])) : 0u; };
-  auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) { return byte(i) >= low && byte(i) <= high; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) return follows(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF) && follows(2) ? 3 : 0;
-  if (first >= 0xF0 && first <= 0xF4) return follows(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF) && follows(2) && follows(3) ? 4 : 0;
-  return 0;
-}
-
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
@@ -38,14 +27,13 @@ bool truth(const std::string& word, const std::string& where) {
 }  // namespace
 
 void check_text(std::string_view text, const std::string& name) {
+  const std::size_t at = std::min(valid_bytes(text), text.find('\0'));
+  if (at >= text.size()) return;
   std::size_t line = 1;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t bytes = character_bytes(text, at);
-    require(bytes > 0, name + ":" + std::to_string(line), "UTF-8 is expected, got byte ", static_cast<int>(static_cast<unsigned char>(text[at])));
-    require(text[at] != '\0', name + ":" + std::to_string(line), "text is expected, got a NUL byte");
-    line += text[at] == '\n' || (text[at] == '\r' && (at + 1 == text.size() || text[at + 1] != '\n'));
-    at += bytes;
-  }
+  for (std::size_t i = 0; i < at; ++i) line += text[i] == '\n' || (text[i] == '\r' && text[i + 1] != '\n');
+  const int byte = static_cast<unsigned char>(text[at]);
+  require(byte == 0, name + ":" + std::to_string(line), "UTF-8 is expected, got byte ", byte);
+  fail(name + ":" + std::to_string(line), "text is expected, got a NUL byte");
 }
 
 Table::Table(std::string bytes, std::string name, char delimiter) : bytes_(std::move(bytes)), name_(std::move(name)), delimiter_(delimiter) {

@@ -8,7 +8,6 @@
 #include <hb-ft.h>
 #include <hb.h>
 #include <algorithm>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -17,7 +16,7 @@
 #include <set>
 #include <sstream>
 #include "core/limits.h"
-#include "core/parallel.h"
+#include "core/parallel_try.h"
 #include "io/json.h"
 #include "data/new_folder.h"
 #include "siglip/checkpoint.h"
@@ -177,22 +176,14 @@ class Font {
 
 // The PNG file of each emoji; empty for those that the font does not have.
 std::vector<std::string> draw_all(const std::vector<Emoji>& list, const EmojiOptions& options) {
-  constexpr Dim block = 128;
-  const Dim count = static_cast<Dim>(list.size());
+  constexpr std::size_t block = 128;  // that share a font, which no two threads may
   std::vector<std::string> files(list.size());
-  std::vector<std::exception_ptr> failures(static_cast<std::size_t>(blocks(count, block)));
-  parallel_blocks(count, block, [&](Dim begin, Dim end) {
-    try {
-      Font font(options.font);
-      for (Dim i = begin; i < end; ++i)
-        if (const auto drawn = font.draw(list[static_cast<std::size_t>(i)].code_points))
-          files[static_cast<std::size_t>(i)] = encode_png(resize(*drawn, options.size, options.size, Filter::bicubic));
-    } catch (...) {
-      failures[static_cast<std::size_t>(begin / block)] = std::current_exception();
-    }
+  parallel_try(blocks(std::ssize(list), Dim{block}), [&](Dim b) {
+    Font font(options.font);
+    const std::size_t begin = static_cast<std::size_t>(b) * block;
+    for (std::size_t i = begin; i < std::min(begin + block, list.size()); ++i)
+      if (const auto drawn = font.draw(list[i].code_points)) files[i] = encode_png(resize(*drawn, options.size, options.size, Filter::bicubic));
   });
-  for (const std::exception_ptr& failure : failures)
-    if (failure) std::rethrow_exception(failure);
   return files;
 }
 

@@ -47,6 +47,8 @@ class Gemma final : public Tokenizer {
 
   std::string profile() const override { return "siglip2"; }
 
+  bool lowers() const override { return settings_.lower; }
+
   std::string describe() const override {
     return "BPE, profile siglip2: " + std::to_string(vocab_size()) + " ids, " + (settings_.lower ? "lower case" : "not lowered") + ", ended with " +
            piece(settings_.end) + ", padded with " + piece(settings_.pad) + " to " + std::to_string(context());
@@ -83,7 +85,7 @@ class Gemma final : public Tokenizer {
     marked.reserve(text.size() * 2);
     for (const char c : text)
       if (c == ' ')
-        marked += "\xE2\x96\x81";
+        marked += blank_mark;
       else
         marked += c;
     file_->model->encode(marked, enough, ids);

@@ -32,7 +32,7 @@ Image decode_image(const std::uint8_t* bytes, std::size_t size, const std::strin
   const Container container = open_container({reinterpret_cast<const char*>(bytes), size}, name);
   require(container.rgb || !options.only_rgb, name, "a picture stored in three colours is expected, because do_convert_rgb is false, got another");
 
-  const StbPicture header = stb_header(bytes, size);
+  const StbPicture header = stb_header(bytes, size, container.png);
   require(header.problem.empty(), name, "a ", container.kind(), " that can be decoded is expected, got: ", header.problem);
   require(header.width == container.width && header.height == container.height, name, "one size is expected in a ", container.kind(), ", got ",
           container.width, " x ", container.height, " and ", header.width, " x ", header.height);

@@ -7,6 +7,7 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include "siglip/data.h"
@@ -149,6 +150,8 @@ Loader::Loader(std::shared_ptr<const Samples> samples, const LoaderOptions& opti
   if (state.sends()) state.reserve();
   try {
     for (int i = 0; i < options.workers; ++i) state.workers.emplace_back([&state] { state.work(); });
+  } catch (const std::system_error& error) {  // fewer threads prepare the same batches
+    require(!state.workers.empty(), "loader", "a thread that prepares batches is expected, got none: ", error.code().message());
   } catch (...) {
     state.stop();
     throw;

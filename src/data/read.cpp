@@ -3,7 +3,9 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include "core/hash.h"
 #include "data/sources.h"
+#include "data/utf8.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -17,12 +19,6 @@ bool is_inside(const std::string& path, const std::string& folder) {
 std::string without_slash(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return path;
-}
-
-bool ends(const std::string& path, const std::string& ending) {
-  std::string tail = fs::path(path).extension().string();
-  for (char& c : tail) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return tail == ending;
 }
 
 std::vector<Split> read_metadata_splits(const std::string& root, const DataOptions& options) {
@@ -48,7 +44,7 @@ void hold_out(DataSet& data, double fraction) {
   if (fraction == 0 || !data.find("train") || data.find("val")) return;
   std::vector<Pair> all = std::move(data.splits[0].pairs), train, val;
   std::map<std::uint64_t, bool> held;
-  auto hash = [&](const Pair& pair) { return text_hash(data.classes.empty() ? pair.text : pair.image.substr(data.root.size())); };
+  auto hash = [&](const Pair& pair) { return mixed(fnv1a(data.classes.empty() ? pair.text : pair.image.substr(data.root.size()))); };
   bool any = false, every = true;
   for (const Pair& pair : all) {
     const std::uint64_t h = hash(pair);
@@ -63,13 +59,7 @@ void hold_out(DataSet& data, double fraction) {
 }
 }  // namespace
 
-std::uint64_t text_hash(std::string_view text) {
-  std::uint64_t h = 0xCBF29CE484222325;
-  for (char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  h = (h ^ h >> 30) * 0xBF58476D1CE4E5B9;
-  h = (h ^ h >> 27) * 0x94D049BB133111EB;
-  return h ^ h >> 31;
-}
+std::string ending_of(const std::string& path) { return lower_case_ascii(fs::path(path).extension().string()); }
 
 std::string split_name(const std::string& folder_name) { return folder_name == "validation" || folder_name == "valid" ? "val" : folder_name; }
 
@@ -130,8 +120,8 @@ DataSet read_data(const std::string& path, const DataOptions& options) {
               "got none of these");
       data.root = root;
     } else {
-      const bool comma = ends(path, ".csv");
-      require(comma || ends(path, ".tsv"), path, "a folder, a .csv or a .tsv file is expected, got another file");
+      const bool comma = ending_of(path) == ".csv";
+      require(comma || ending_of(path) == ".tsv", path, "a folder, a .csv or a .tsv file is expected, got another file");
       data.splits = {{"train", read_table(path, comma ? ',' : '\t', options)}};
       data.root = fs::path(path).has_parent_path() ? fs::path(path).parent_path().string() : ".";
     }

@@ -1,6 +1,7 @@
 // samples.cpp — the usable pairs of a split in memory: pictures as 8 bits, captions as ids, and random views of the pictures.
 #include <algorithm>
 #include <unordered_map>
+#include "core/hash.h"
 #include "core/parallel_try.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
@@ -26,15 +27,8 @@ Decoded decode(const std::string& path, const Preprocessing& p, bool views) {
   return decoded;
 }
 
-/// One stream of random numbers for each (draw, sample): the finaliser of splitmix64 (Steele et al. 2014) spreads both over 64 bits.
-std::uint64_t stream_of(std::uint64_t draw, std::uint64_t sample) {
-  auto mix = [](std::uint64_t x) {
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9;
-    x = (x ^ x >> 27) * 0x94D049BB133111EB;
-    return x ^ x >> 31;
-  };
-  return mix(mix(draw + 0x9E3779B97F4A7C15) ^ sample);
-}
+/// One stream of random numbers for each (draw, sample), both spread over 64 bits.
+std::uint64_t stream_of(std::uint64_t draw, std::uint64_t sample) { return mixed(mixed(draw + 0x9E3779B97F4A7C15) ^ sample); }
 
 void mirror(Image& image) {
   for (Dim y = 0; y < image.height; ++y)

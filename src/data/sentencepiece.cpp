@@ -18,7 +18,6 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-constexpr std::string_view blank = "\xE2\x96\x81";  // ▁
 using Pieces = std::vector<std::string>;
 
 /// A token that stands for itself where it is written in a text.
@@ -145,6 +144,8 @@ class SentencePieces final : public Tokenizer {
 
   std::string profile() const override { return settings_.huggingface ? "hf_v1" : "big_vision"; }
 
+  bool lowers() const override { return settings_.lower; }
+
   std::string describe() const override {
     const std::string lowered = settings_.huggingface ? "lower case, ASCII punctuation dropped, white space collapsed" : "ASCII lower case";
     const std::string cased = settings_.huggingface ? "ASCII punctuation dropped, white space collapsed" : "not lowered";
@@ -188,7 +189,7 @@ class SentencePieces final : public Tokenizer {
 
   Pieces tokens(const std::string& text, std::size_t enough) const {
     if (!settings_.huggingface) return first_pieces(settings_.lower ? lower_case_ascii(text) : text, enough);
-    std::string marked(blank);
+    std::string marked(blank_mark);
     for (std::string_view rest = text; !rest.empty();) {
       const char32_t c = take_character(rest);
       append_character(marked, c == 0x2581 ? ' ' : c);
@@ -207,7 +208,7 @@ class SentencePieces final : public Tokenizer {
     const auto is_special = [&](const std::string& piece) {
       return std::any_of(settings_.specials.begin(), settings_.specials.end(), [&](const Special& special) { return special.content == piece; });
     };
-    if (tokens.size() > 1 && tokens[0] == blank && is_special(tokens[1])) tokens.erase(tokens.begin());
+    if (tokens.size() > 1 && tokens[0] == blank_mark && is_special(tokens[1])) tokens.erase(tokens.begin());
     return tokens;
   }
 

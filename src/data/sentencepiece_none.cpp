@@ -4,6 +4,7 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 std::unique_ptr<Tokenizer> read_sentencepiece(const TokenizerConfig& config, const TokenizerOptions&) {
-  fail(config.folder + "/spiece.model", "a build with libsentencepiece is expected (Debian: libsentencepiece-dev), got one without");
+  fail(config.folder + "/spiece.model",
+       "a build with libsentencepiece is expected (SIGLIP_SENTENCEPIECE=ON; Debian: libsentencepiece-dev), got one without");
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -4,13 +4,12 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <numbers>
 #include <set>
 #include "core/limits.h"
-#include "core/parallel.h"
+#include "core/parallel_try.h"
 #include "data/new_folder.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
@@ -223,18 +222,10 @@ std::string picture_name(Dim i) {
 
 void write_split(const std::string& folder, const std::vector<Scene>& scenes, const ShapesOptions& options, std::uint64_t stream) {
   fs::create_directory(folder);
-  std::vector<std::exception_ptr> failures(scenes.size());
-  parallel_for(static_cast<Dim>(scenes.size()), [&](Dim i) {
-    const auto at = static_cast<std::size_t>(i);
-    try {
-      const Rng rng(options.seed, (stream << 40) + static_cast<std::uint64_t>(i));
-      write_plainly(folder + "/" + picture_name(i), encode_png(draw(scenes[at], options.size, rng)));
-    } catch (...) {
-      failures[at] = std::current_exception();
-    }
+  parallel_try(std::ssize(scenes), [&](Dim i) {
+    const Rng rng(options.seed, (stream << 40) + static_cast<std::uint64_t>(i));
+    write_plainly(folder + "/" + picture_name(i), encode_png(draw(scenes[static_cast<std::size_t>(i)], options.size, rng)));
   });
-  for (const std::exception_ptr& failure : failures)
-    if (failure) std::rethrow_exception(failure);
 
   std::string metadata;
   for (std::size_t i = 0; i < scenes.size(); ++i) {

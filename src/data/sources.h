@@ -50,6 +50,6 @@ DataSet read_class_folders(const std::string& root, const DataOptions& options);
 std::vector<std::string> subfolders(const std::string& folder);
 /// validation and valid mean val; other names stand for themselves.
 std::string split_name(const std::string& folder_name);
-/// 64 well mixed bits of a text (FNV-1a, then the finaliser of splitmix64), the same on every machine.
-std::uint64_t text_hash(std::string_view text);
+/// The ending of a file's name in lower case: ".jpg".
+std::string ending_of(const std::string& path);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

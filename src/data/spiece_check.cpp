@@ -13,7 +13,6 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 constexpr std::size_t longest_piece = 1024, most_nested = 32;
-constexpr std::string_view blank = "\xE2\x96\x81";  // ▁
 enum class Type { normal = 1, unknown, control, user, unused, byte };
 
 struct Field {
@@ -171,8 +170,8 @@ void check_nesting(std::vector<std::string_view> symbols, const std::string& whe
 
 // A ▁ that follows another character, or a plain blank.
 bool reaches_over_blank(std::string_view text) {
-  while (text.substr(0, blank.size()) == blank) text.remove_prefix(blank.size());
-  return text.find(' ') != std::string_view::npos || text.find(blank) != std::string_view::npos;
+  while (text.starts_with(blank_mark)) text.remove_prefix(blank_mark.size());
+  return text.find(' ') != std::string_view::npos || text.find(blank_mark) != std::string_view::npos;
 }
 
 // All that concerns more than one piece.
@@ -202,7 +201,7 @@ void check_pieces(const std::vector<Piece>& pieces, SpieceModel& model, const st
   require(model.unknown >= 0, where, "one unknown piece is expected, got none");
   require(model.end >= 0, where, "a control piece \"</s>\" is expected, got none");
   require(normal > 0, where, "at least one normal piece is expected, got none");
-  model.independent_words &= seen.count(blank) > 0;  // else unknown characters join over a blank
+  model.independent_words &= seen.count(blank_mark) > 0;  // else unknown characters join over a blank
   check_nesting(std::move(symbols), where);
 }
 }  // namespace

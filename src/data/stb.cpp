@@ -1,11 +1,12 @@
 // stb.cpp — stb_image and stb_image_write, compiled here and nowhere else.
 #include "data/stb.h"
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 // What a damaged header may make stb ask for is bounded here: it takes a null pointer for "out of memory". That the system had none is
-// remembered, since it is no fault of the picture. Memory is cleared, because a JPEG that names a table it never defines makes stb read one
-// that was never written (CVE-2022-28042).
+// remembered, since it is no fault of the picture. Memory is cleared, because a JPEG need not have a scan for each component, and a PNG can ask
+// for copies of bytes that were not written yet.
 static thread_local std::size_t stb_most = 0;
 static thread_local bool stb_starved = false;
 static void* noticed(void* memory) {
@@ -13,7 +14,12 @@ static void* noticed(void* memory) {
   return memory;
 }
 static void* stb_malloc(std::size_t bytes) { return bytes > stb_most ? nullptr : noticed(std::calloc(bytes, 1)); }
-static void* stb_realloc(void* old, std::size_t bytes) { return bytes > stb_most ? nullptr : noticed(std::realloc(old, bytes)); }
+static void* stb_realloc(void* old, std::size_t before, std::size_t bytes) {
+  if (bytes > stb_most) return nullptr;
+  void* grown = noticed(std::realloc(old, bytes));
+  if (grown && bytes > before) std::memset(static_cast<char*>(grown) + before, 0, bytes - before);
+  return grown;
+}
 // The writer does not look at what it gets when an array of its own grows.
 static void* stb_grow(void* old, std::size_t bytes) {
   void* grown = std::realloc(old, bytes);
@@ -32,7 +38,7 @@ static void* stb_grow(void* old, std::size_t bytes) {
 #pragma GCC diagnostic ignored "-Wunused-but-set-variable"
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #define STBI_MALLOC(bytes) stb_malloc(bytes)
-#define STBI_REALLOC(old, bytes) stb_realloc(old, bytes)
+#define STBI_REALLOC_SIZED(old, before, bytes) stb_realloc(old, before, bytes)
 #define STBI_FREE(memory) std::free(memory)
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
@@ -69,10 +75,14 @@ void allow(std::size_t most) {
 
 void StbPicture::Free::operator()(std::uint8_t* memory) const { stbi_image_free(memory); }
 
-StbPicture stb_header(const std::uint8_t* bytes, std::size_t size) {
+StbPicture stb_header(const std::uint8_t* bytes, std::size_t size, bool png) {
   allow(header_most);
   int width = 0, height = 0, channels = 0;
-  if (!stbi_info_from_memory(bytes, static_cast<int>(size), &width, &height, &channels)) return failed();
+  stbi__context context;
+  stbi__start_mem(&context, bytes, static_cast<int>(size));
+  // stbi_info_from_memory() tries one format after the other, and has forgotten the reason of the right one at the end.
+  const auto info = png ? stbi__png_info : stbi__jpeg_info;
+  if (!info(&context, &width, &height, &channels)) return failed();
   return {width, height, channels, {}, {}};
 }
 

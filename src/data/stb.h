@@ -17,8 +17,8 @@ struct StbPicture {
   std::unique_ptr<std::uint8_t[], Free> values;  // null after stb_header
   std::string problem;                           // empty if all went well
 };
-/// Reads only the size.
-StbPicture stb_header(const std::uint8_t* bytes, std::size_t size);
+/// Reads only the size, of a PNG or a JPEG.
+StbPicture stb_header(const std::uint8_t* bytes, std::size_t size, bool png);
 /// Decodes; stb gets no piece of memory above `most` bytes. Throws std::bad_alloc if the system has none.
 StbPicture stb_decode(const std::uint8_t* bytes, std::size_t size, std::size_t most);
 /// The bytes of a PNG file of width x height rgb pixels; empty if stb fails.

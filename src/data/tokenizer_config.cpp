@@ -9,8 +9,8 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 constexpr std::int64_t most_bytes = 1 << 24;  // the published one lists all added tokens again
+}  // namespace
 
-// An object; empty if there is no such file.
 std::optional<Json> read_object(const std::string& file) {
   std::error_code none;
   if (!std::filesystem::exists(file, none)) return {};
@@ -18,7 +18,6 @@ std::optional<Json> read_object(const std::string& file) {
   require(json.is_object(), file, "an object is expected, got ", brief(json));
   return json;
 }
-}  // namespace
 
 void TokenizerConfig::refuse(const char* key, const std::string& expected) const {
   fail(file, key, " is ", expected, ", got ", json.contains(key) ? brief(json.at(key)) : "none");

@@ -6,6 +6,9 @@
 #include "siglip/tokenizer.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
+/// What a file holds, an object; none if there is no such file. Throws Error naming it for anything else.
+std::optional<Json> read_object(const std::string& file);
+
 /// tokenizer_config.json, as an empty object where there is none. Every function throws Error naming file and key.
 struct TokenizerConfig {
   std::string folder, file;

@@ -72,12 +72,12 @@ char32_t take_character(std::string_view& rest) {
   return c;
 }
 
-bool is_valid_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::string_view before = text;
-    if (take_character(text) == 0xFFFD && before.substr(0, 3) != "\xEF\xBF\xBD") return false;
+std::size_t valid_bytes(std::string_view text) {
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view before = rest;
+    if (take_character(rest) == 0xFFFD && !before.starts_with("\xEF\xBF\xBD")) return text.size() - before.size();
   }
-  return true;
+  return text.size();
 }
 
 std::string valid_utf8(std::string_view text) {

@@ -8,10 +8,14 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 /// Takes the next character off the front of `rest`, which is not empty. Bytes that are no UTF-8 (overlong forms and surrogates included) become
 /// U+FFFD, one for each longest start of a valid sequence, as Unicode recommends (chapter 3.9, table 3-8) and Python's errors="replace" does.
 char32_t take_character(std::string_view& rest);
-bool is_valid_utf8(std::string_view text);
+/// Bytes before the first that is no UTF-8: all, if all are.
+std::size_t valid_bytes(std::string_view text);
+inline bool is_valid_utf8(std::string_view text) { return valid_bytes(text) == text.size(); }
 /// The text with every invalid part replaced by U+FFFD.
 std::string valid_utf8(std::string_view text);
 
+/// "▁", which stands for a blank in the pieces of SentencePiece models and of Gemma's BPE.
+constexpr std::string_view blank_mark = "\xE2\x96\x81";
 /// What Python's str.isspace() and \s take for white space.
 bool is_blank(char32_t c);
 

@@ -4,7 +4,7 @@
 //   dropped   white space, control characters (all bytes up to 32, and 127) and the marks , . ; : ! ? " ' ( ) [ ] { } - _ / \   they end a word
 //   symbol    every other ASCII character that is neither letter nor digit, as # & + = @   a word of its own
 //   letter    the rest: ASCII letters (lowered), digits, and all bytes above 127, so accents, other scripts and emoji stay whole
-// tokenizer.json says the same in the vocabulary of the Hugging Face library, and tools/reference/check_tokenizer.py compares the two. It lists
+// tokenizer.json says the same in the vocabulary of the Hugging Face library, and tools/reference/check_export.py compares the two. It lists
 // no added tokens: that library would look for them in the text first, and a caption could then end itself with a literal "</s>".
 #include "data/words.h"
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <utility>
 #include "core/limits.h"
+#include "data/utf8.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -27,7 +28,6 @@ bool is_dropped(char c) {
   return byte <= 32 || byte == 127 || marks.find(c) != std::string_view::npos;
 }
 bool is_symbol(char c) { return symbols.find(c) != std::string_view::npos; }
-char lowered(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 /// Takes the next word off the front of `rest`; empty when there is none.
 std::string next_word(std::string_view& rest) {
@@ -38,27 +38,16 @@ std::string next_word(std::string_view& rest) {
     ++stop;
   else
     while (stop < rest.size() && !is_dropped(rest[stop]) && !is_symbol(rest[stop])) ++stop;
-  std::string word(rest.substr(begin, stop - begin));
-  std::transform(word.begin(), word.end(), word.begin(), lowered);
+  std::string word = lower_case_ascii(std::string(rest.substr(begin, stop - begin)));
   rest.remove_prefix(stop);
   return word;
-}
-
-// A word that is not valid UTF-8 cannot stand in tokenizer.json.
-bool is_utf8(const std::string& word) {
-  try {
-    (void)Json(word).dump();
-    return true;
-  } catch (const Json::exception&) {
-    return false;
-  }
 }
 
 // What the Hugging Face library has to do to give the same ids; the vocabulary is added by save().
 Json form(Dim context) {
   Json lowering = Json::array();
   for (char c = 'A'; c <= 'Z'; ++c)
-    lowering.push_back({{"type", "Replace"}, {"pattern", {{"String", std::string(1, c)}}}, {"content", std::string(1, lowered(c))}});
+    lowering.push_back({{"type", "Replace"}, {"pattern", {{"String", std::string(1, c)}}}, {"content", lower_case_ascii(std::string(1, c))}});
   const auto split = [](const char* regex, const char* behavior) {
     return Json{{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", behavior}, {"invert", false}};
   };
@@ -188,7 +177,7 @@ std::unique_ptr<Tokenizer> learn_words(const std::vector<std::string>& texts, Di
   }
   std::vector<std::pair<std::int64_t, std::string>> ranked;
   for (const auto& [word, count] : counts)
-    if (is_utf8(word)) ranked.emplace_back(-count, word);
+    if (is_valid_utf8(word)) ranked.emplace_back(-count, word);  // others cannot stand in tokenizer.json
   std::sort(ranked.begin(), ranked.end());
   std::vector<std::string> words = {pad, end, unknown};
   for (std::size_t i = 0; i < ranked.size() && static_cast<Dim>(words.size()) < max_vocab; ++i) words.push_back(std::move(ranked[i].second));

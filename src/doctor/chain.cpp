@@ -28,20 +28,21 @@ std::vector<Part> Chain::parts() {
   if (theirs.ids.defined() && ours.ids.defined()) all.push_back(input_part("input_ids", in_ids, as_tensor(theirs.ids)));
   for (const Tower tower : {Tower::vision, Tower::text}) {
     const bool vision = tower == Tower::vision;
-    const std::vector<std::string> names = vision ? reference_.states("vision", "image_embeds") : reference_.states("text", "text_embeds");
+    std::vector<std::string> names = vision ? reference_.states("vision", "image_embeds") : reference_.states("text", "text_embeds");
+    if (vision && !healthy_.model.config.vision_head) std::erase(names, "image_embeds");
     if (!names.empty()) all.push_back(tower_part(tower, names));
   }
   std::vector<std::string> names;
   for (const char* name : {"logits_per_text", "logits_per_image"})
     if (reference_.find(name)) names.push_back(name);
-  if (!names.empty()) {
+  if (!names.empty() && has_images()) {
     all.push_back(part("scores", names, stages_of_logits(names[0])));
     all.back().ours = [this](const Trial& trial, unsigned touched) {
       const Tensor by_text = logits(trial, touched);
       return Named{{"logits_per_text", by_text}, {"logits_per_image", transposed(by_text)}};
     };
   }
-  if (reference_.find("loss")) {
+  if (reference_.find("loss") && (!names.empty() || has_images())) {
     all.push_back(part("loss", {"loss"}, in_loss | (names.empty() ? stages_of_logits("loss") : 0)));
     const Tensor given = names.empty()                   ? Tensor()
                          : names[0] == "logits_per_text" ? *reference_.find(names[0])
@@ -52,6 +53,19 @@ std::vector<Part> Chain::parts() {
     };
   }
   return all;
+}
+
+std::vector<std::string> Chain::beyond_the_model() const {
+  std::vector<std::string> names;
+  if (healthy_.model.config.vision_head) return names;
+  const auto add = [&](const char* name, bool known) {
+    if (reference_.find(name) && !known) names.push_back(name);
+  };
+  add("image_embeds", false);
+  add("logits_per_text", has_images());
+  add("logits_per_image", has_images());
+  add("loss", has_images() || reference_.find("logits_per_text") || reference_.find("logits_per_image"));
+  return names;
 }
 
 Part Chain::part(const std::string& about, const std::vector<std::string>& names, unsigned stages) const {
@@ -65,6 +79,7 @@ Part Chain::input_part(const char* name, unsigned stage, const Tensor& theirs) c
   Part made = part(name, {name}, stage);
   made.theirs.emplace(name, theirs);
   made.start = unprepared_;
+  made.exact = stage == in_ids;
   made.ours = [name, stage](const Trial& trial, unsigned) {
     return Named{{name, stage == in_pixels ? trial.inputs.pixels : as_tensor(trial.inputs.ids)}};
   };

@@ -15,6 +15,7 @@ struct Part {
   unsigned stages = 0;                                        // whose mistakes show here
   Trial start;                                                // without a mistake
   std::function<Named(const Trial&, unsigned touched)> ours;  // `touched`: the stages in which a mistake is planted
+  bool exact = false;                                         // ids: any difference counts, however small the number is
 };
 
 class Chain {
@@ -25,12 +26,15 @@ class Chain {
   Chain& operator=(const Chain&) = delete;
   /// Throws Error if the inputs that a part needs are not known.
   std::vector<Part> parts();
+  /// What the reference holds but a model without a head (vision_use_head: false) does not give.
+  std::vector<std::string> beyond_the_model() const;
   const Trial& healthy() const { return healthy_; }
 
  private:
   Part part(const std::string& about, const std::vector<std::string>& names, unsigned stages) const;
   Part input_part(const char* name, unsigned stage, const Tensor& theirs) const;
   Part tower_part(Tower tower, const std::vector<std::string>& names) const;
+  bool has_images() const { return healthy_.model.config.vision_head || reference_.find("image_embeds"); }
   unsigned stages_of_logits(const std::string& name) const;
   void need(bool there, Tower tower, const std::string& name) const;
   Tensor logits(const Trial& trial, unsigned touched);

@@ -9,7 +9,11 @@
 #include <optional>
 #include <set>
 #include <sstream>
+#include <tuple>
+#include <utility>
+#include "check/values.h"
 #include "doctor/chain.h"
+#include "doctor/findings.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -35,12 +39,7 @@ struct Fit {
   std::ptrdiff_t place = 0;  // among those that were tried
 };
 
-std::string number(double value) {
-  std::ostringstream out;
-  out.precision(2);
-  out << value;
-  return out.str();
-}
+std::string short_number(double value) { return number(value, 2); }
 
 std::string joined(const std::vector<std::string>& words, const char* between) {
   std::string line;
@@ -59,13 +58,16 @@ class Patient {
     std::vector<Finding> findings;
     if (const std::optional<Finding> exchanged = exchanged_embeddings()) return {*exchanged};
     for (const Part& part : chain_.parts()) findings.push_back(examine(part));
+    if (const std::vector<std::string> names = chain_.beyond_the_model(); !names.empty())
+      findings.push_back(noted("image embeddings", joined(names, ", ") + (names.size() > 1 ? " were" : " was") + " not compared",
+                               "vision_use_head is false, so this model has no image embedding", "compare hidden.vision.I"));
     return merged(findings);
   }
 
  private:
   std::optional<Finding> exchanged_embeddings() const;
   Finding examine(const Part& part) const;
-  void not_explained(Finding& finding, const std::vector<Fit>& tried, double without) const;
+  void not_explained(Finding& finding, const Part& part, const std::vector<Fit>& tried, double without) const;
   std::vector<Hypothesis> hypotheses(unsigned stages) const;
   std::vector<Fit> with_pairs(const Part& part, std::vector<Fit> single, double without) const;
 
@@ -79,7 +81,8 @@ class Patient {
 
 double misfit(const Part& part, const Named& ours) {
   double worst = 0;
-  for (const auto& [name, theirs] : part.theirs) worst = std::max(worst, relative_error(ours.at(name), theirs));
+  for (const auto& [name, theirs] : part.theirs)
+    worst = std::max(worst, part.exact ? different_share(ours.at(name), theirs) : relative_error(ours.at(name), theirs));
   return worst;
 }
 
@@ -88,22 +91,26 @@ std::string first_difference(const Part& part, const Named& all) {
   for (const std::string& name : part.names) {
     const Tensor &theirs = part.theirs.at(name), &ours = all.at(name);
     const double error = relative_error(ours, theirs);
-    if (!(error > no_difference * clear)) continue;
+    if (!(error > (part.exact ? 0 : no_difference * clear))) continue;
     std::ostringstream text;
     if (ours.shape() != theirs.shape()) {
       text << name << " has shape " << theirs.shape() << " where " << ours.shape() << " is right";
       return text.str();
     }
-    Dim worst = 0;
+    Dim worst = 0, different = 0;
     const auto difference = [&](Dim i) { return std::abs(double(ours.data()[i]) - double(theirs.data()[i])); };
-    for (Dim i = 1; i < ours.size(); ++i)
-      if (difference(i) > difference(worst)) worst = i;
-    Shape index(ours.shape().size());
-    Dim rest = worst;
-    for (std::size_t axis = index.size(); axis-- > 0; rest /= ours.shape()[axis]) index[axis] = rest % ours.shape()[axis];
-    text.precision(4);
-    text << name << " differs first: relative error " << number(error) << ", at " << index << " it is " << double(theirs.data()[worst])
-         << ", right is " << double(ours.data()[worst]);
+    for (Dim i = 0; i < ours.size(); ++i) {
+      const bool first = part.exact && difference(i) > 0 && different == 0;
+      if (first || (!part.exact && difference(i) > difference(worst))) worst = i;
+      different += difference(i) > 0;
+    }
+    text.precision(part.exact ? 9 : 4);
+    text << name;
+    if (part.exact)
+      text << " differs in " << different << " of " << ours.size() << " ids, first";
+    else
+      text << " differs first: relative error " << short_number(error) << ",";
+    text << " at " << index_of(worst, ours.shape()) << " it is " << double(theirs.data()[worst]) << ", right is " << double(ours.data()[worst]);
     return text.str();
   }
   return joined(part.names, ", ") + " differ";
@@ -154,15 +161,18 @@ bool explains(const std::vector<Fit>& fits, double without) {
 // A second mistake beside the best one, or any two.
 std::vector<Fit> Patient::with_pairs(const Part& part, std::vector<Fit> single, double without) const {
   const bool found = explains(single, without);
-  if (found ? single[0].error <= no_difference * clear : without <= equal || !pairs_) return single;
+  if (found ? single[0].error <= (part.exact ? 0 : no_difference * clear) : (!part.exact && without <= equal) || !pairs_) return single;
   std::vector<Fit> pairs = fits(part, found ? paired(hypotheses(part.stages), single[0].hypothesis.name) : paired(hypotheses(part.stages), ""));
   return explains(pairs, found ? single[0].error : without) ? pairs : single;
+}
+
+bool is_variant(const Fit& fit) {
+  return std::all_of(fit.hypothesis.planted.begin(), fit.hypothesis.planted.end(), [](const Mistake* m) { return m->variant; });
 }
 
 // All that explain it as well as the best one, in the order they were tried in: which of them is nearest is a matter of rounding.
 void name_mistakes(Finding& finding, const std::vector<Fit>& tried, double without) {
   const double floor = std::max(tried[0].error, no_difference / clear);
-  finding.level = Finding::mistake;
   finding.error = tried[0].error;
   double next = without;
   std::vector<std::string> whats, advices;
@@ -173,6 +183,7 @@ void name_mistakes(Finding& finding, const std::vector<Fit>& tried, double witho
   if (end != tried.end()) next = std::min(next, end->error);
   std::vector<Fit> alike(tried.begin(), end);
   std::sort(alike.begin(), alike.end(), [](const Fit& a, const Fit& b) { return a.place < b.place; });
+  finding.level = std::all_of(alike.begin(), alike.end(), is_variant) ? Finding::note : Finding::mistake;
   for (const Fit& fit : alike) {
     if (std::find(finding.mistakes.begin(), finding.mistakes.end(), fit.hypothesis.name) != finding.mistakes.end()) continue;
     finding.mistakes.push_back(fit.hypothesis.name);
@@ -182,23 +193,42 @@ void name_mistakes(Finding& finding, const std::vector<Fit>& tried, double witho
     add(advices, joined(advice, "; "));
   }
   finding.margin = next / floor;
-  finding.cause = joined(whats, ", or ") + " (made here too, the error is " + number(finding.error) +
-                  (std::isfinite(next) ? ", next best " + number(next) : ", nothing else has this shape") + ")";
+  finding.cause = joined(whats, ", or ") + " (made here too, the error is " + short_number(finding.error) +
+                  (std::isfinite(next) ? ", next best " + short_number(next) : ", nothing else has this shape") + ")";
   finding.advice = joined(advices, "; or ");
 }
 
-void Patient::not_explained(Finding& finding, const std::vector<Fit>& tried, double without) const {
-  const std::string nearest = tried.empty() ? "" : " (the nearest is " + tried[0].hypothesis.name + ", which leaves " + number(tried[0].error) + ")";
-  if (without <= most_left) {
+// What leaves a small difference without being a mistake, and how to be sure.
+std::pair<std::string, std::string> small_cause(const Part& part) {
+  const Inputs& inputs = part.start.inputs;
+  const bool pixels = part.stages == in_pixels, files = part.stages & in_pixels && !inputs.images.empty();
+  const std::string decoder = "another JPEG decoder (libjpeg for the one here) or another library's resize", resize = "another library's resize";
+  if (pixels)
+    return {(inputs.jpeg ? decoder : resize) + " leaves as much",
+            std::string(inputs.jpeg ? "save the picture as PNG and compare again" : "compare with Pillow's resize") +
+                "; if their pixel_values are given with --inputs, the towers are compared without this difference"};
+  if (files && inputs.jpeg)
+    return {"half precision, " + decoder + " leaves as much", "give their pixel_values with --inputs, and compare in float32"};
+  return {"half precision leaves as much", "compare in float32 to be sure"};
+}
+
+void Patient::not_explained(Finding& finding, const Part& part, const std::vector<Fit>& tried, double without) const {
+  const std::string nearest =
+      tried.empty() ? "" : " (the nearest is " + tried[0].hypothesis.name + ", which leaves " + short_number(tried[0].error) + ")";
+  if (without <= most_left && !part.exact) {
     finding.level = Finding::note;
-    finding.cause = "half precision leaves as much, and no known mistake explains it" + nearest;
-    finding.advice = "compare in float32 to be sure";
+    std::tie(finding.cause, finding.advice) = small_cause(part);
+    finding.cause += ", and no known mistake explains it" + nearest;
     return;
   }
   finding.level = Finding::mistake;
   finding.mistakes = {"unknown"};
   finding.cause = "no known mistake explains it" + nearest;
-  finding.advice = "dump hidden.vision.I and hidden.text.I to see where it begins";
+  finding.advice = part.stages == in_pixels ? "compare with what `siglip preprocess` writes"
+                   : part.stages == in_ids  ? "compare with what `siglip tokenize` prints"
+                   : part.stages & (in_pixels | in_ids | in_vision | in_text)
+                       ? "dump hidden.vision.I and hidden.text.I to see where it begins"
+                       : "compare with logit = exp(logit_scale) cosine + logit_bias, and with the mean over rows of the summed -log sigmoid(z logit)";
   if (!pairs_) finding.advice += ", or try two mistakes at once with --pairs";
 }
 
@@ -207,17 +237,15 @@ Finding Patient::examine(const Part& part) const {
   const Named right = part.ours(part.start, 0);
   const double without = misfit(part, right);
   finding.error = without;
-  finding.seen = joined(part.names, ", ") + (part.names.size() > 1 ? " are" : " is") + " as here (relative error " + number(without) + ")";
-  if (without <= no_difference) return finding;
+  finding.seen = joined(part.names, ", ") + (part.names.size() > 1 ? " are" : " is") + " as here (relative error " + short_number(without) + ")";
+  if (without <= (part.exact ? 0 : no_difference)) return finding;
   const std::vector<Fit> tried = with_pairs(part, fits(part, hypotheses(part.stages)), without);
   if (explains(tried, without)) {
     finding.seen = first_difference(part, right);
     name_mistakes(finding, tried, without);
-  } else if (without > equal) {
-    not_explained(finding, tried, without);
+  } else if (part.exact || without > equal) {
+    not_explained(finding, part, tried, without);
     finding.seen = first_difference(part, right);
-    if (!(part.stages & (in_pixels | in_ids | in_vision | in_text)))
-      finding.advice = "compare with logit = exp(logit_scale) cosine + logit_bias, and with the mean over rows of the summed -log sigmoid(z logit)";
   }
   return finding;
 }
@@ -225,7 +253,8 @@ Finding Patient::examine(const Part& part) const {
 // Image embeddings under the name of text embeddings, and the other way round.
 std::optional<Finding> Patient::exchanged_embeddings() const {
   const Tensor *u = reference_.find("image_embeds"), *v = reference_.find("text_embeds");
-  if (!u || !v || !chain_.healthy().inputs.pixels.defined() || !chain_.healthy().inputs.ids.defined()) return std::nullopt;
+  if (!u || !v || !chain_.healthy().inputs.pixels.defined() || !chain_.healthy().inputs.ids.defined() || !chain_.healthy().model.config.vision_head)
+    return std::nullopt;
   const Tensor images = run_vision(chain_.healthy()).embeds, texts = run_text(chain_.healthy()).embeds;
   Finding finding{.level = Finding::mistake, .about = "embeddings"};
   if (relative_error(images, *v) <= equal && relative_error(texts, *u) <= equal) {

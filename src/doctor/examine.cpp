@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <filesystem>
 #include "doctor/findings.h"
+#include "doctor/folder.h"
 #include "doctor/reference.h"
+#include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -16,10 +18,36 @@ std::string Finding::sentence() const {
 }
 
 namespace {
+bool same_pictures(const std::vector<Image>& a, const std::vector<Image>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Image& x, const Image& y) { return x.width == y.width && x.height == y.height && x.rgb == y.rgb; });
+}
+
+// Decodes the files; if there is something to compare, as mistakes do it too.
+void decode(Inputs& prepared, const std::vector<std::string>& paths, bool compared) {
+  const PictureOptions right = prepared.preprocessing.picture;
+  std::map<std::string, PictureOptions> wrong;
+  if (compared) {
+    wrong = {{"exif-ignored", right}, {"alpha-dropped", right}};
+    wrong["exif-ignored"].exif = false, wrong["alpha-dropped"].alpha = Alpha::drop;
+  }
+  for (const std::string& path : paths) {
+    const std::string bytes = read_file(path);
+    const auto as = [&](const PictureOptions& how) {
+      return decode_image(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), path, how);
+    };
+    prepared.jpeg = prepared.jpeg || bytes.starts_with("\xFF\xD8");
+    prepared.images.push_back(as(right));
+    for (const auto& [name, how] : wrong) prepared.decoded[name].push_back(as(how));
+  }
+  std::erase_if(prepared.decoded, [&](const auto& entry) { return same_pictures(entry.second, prepared.images); });
+}
+
 // What the folder makes of the pictures and texts.
 Inputs prepare(const Folder& folder, const DoctorOptions& options) {
-  Inputs prepared{.texts = options.texts, .preprocessing = folder.preprocessing, .cased = folder.cased};
-  for (const std::string& path : options.images) prepared.images.push_back(read_image(path, folder.preprocessing.picture));
+  Inputs prepared{.texts = options.texts, .preprocessing = folder.preprocessing};
+  decode(prepared, options.images, !options.reference.empty());
+  if (!options.reference.empty()) prepared.encodings = other_encodings(folder);
   if (!folder.model) return prepared;
   if (!prepared.images.empty()) {
     prepared.preprocessing.image_size = folder.model->config.image_size;
@@ -41,8 +69,6 @@ Inputs inputs_of(const Folder& folder, const DoctorOptions& options, const Input
   return inputs;
 }
 
-void append(std::vector<Finding>& all, const std::vector<Finding>& more) { all.insert(all.end(), more.begin(), more.end()); }
-
 // Ids of fewer columns than the context can be compared, but are a mistake by themselves.
 std::vector<Finding> examine_length(const Inputs& inputs, Dim context) {
   if (!inputs.ids.defined() || inputs.ids.shape()[1] == context) return {};
@@ -56,9 +82,10 @@ std::vector<Finding> compare(const Folder& folder, const DoctorOptions& options,
   const Inputs inputs = inputs_of(folder, options, prepared);
   const Reference reference = read_reference(options.reference, *folder.model, inputs);
   Inputs to_compare;  // only where both are known
-  if (inputs.images.empty()) to_compare.images = prepared.images, to_compare.pixels = prepared.pixels;
+  if (inputs.images.empty())
+    to_compare.images = prepared.images, to_compare.decoded = prepared.decoded, to_compare.jpeg = prepared.jpeg, to_compare.pixels = prepared.pixels;
   if (inputs.texts.empty()) to_compare.texts = prepared.texts, to_compare.ids = prepared.ids;
-  to_compare.preprocessing = prepared.preprocessing, to_compare.cased = prepared.cased;
+  to_compare.preprocessing = prepared.preprocessing, to_compare.encodings = prepared.encodings;
   std::vector<Finding> findings;
   if (!to_compare.ids.defined()) append(findings, examine_length(inputs, folder.model->config.context));
   append(findings, diagnose(*folder.model, inputs, to_compare, reference, options.pairs));
@@ -71,7 +98,7 @@ std::vector<Finding> examine(const std::string& path, const DoctorOptions& optio
   Folder folder = examine_folder(path);
   std::vector<Finding> findings = std::move(folder.findings);
   const Inputs prepared = prepare(folder, options);
-  if (folder.loaded) append(findings, examine_values(*folder.model));
+  if (folder.loaded) append(findings, examine_values(folder));
   append(findings, examine_samples(folder, prepared));
   if (options.reference.empty()) return findings;
   if (folder.loaded)

@@ -1,29 +1,45 @@
 // folder.cpp — the files beside the weights: config.json, preprocessor_config.json, the tokenizer.
+#include <cctype>
 #include <cmath>
 #include <filesystem>
+#include "data/sentencepiece.h"
+#include "data/tokenizer_config.h"
 #include "doctor/findings.h"
-#include "doctor/reference.h"
+#include "doctor/folder.h"
 #include "doctor/tensors.h"
+#include "io/checksum.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-// A JSON object of the folder, null if it cannot be read: then whoever reads it for use says why.
-Json read_object(const std::string& file) {
+// A JSON object of the folder, empty if it cannot be read: then whoever reads it for use says why.
+Json object_of(const std::string& file) {
   try {
-    Json json = parse_json(read_file(file, 1 << 26), file);
-    return json.is_object() ? json : Json();
+    return read_object(file).value_or(Json::object());
   } catch (const Error&) {
-    return {};
+    return Json::object();
   }
 }
 
 Json value_of(const Json& json, const char* key) {
-  if (!json.is_object()) return {};
+  if (!json.is_object()) return {};  // a section that is something else
   const auto found = json.find(key);
   return found == json.end() ? Json() : *found;
+}
+
+// ---- checksums.txt ---------------------------------------------------------------------------------------------------------------------
+
+std::vector<Finding> examine_checksums(const std::string& path) {
+  if (!has_checksums(path)) return {};
+  try {
+    verify_checksums(path);
+  } catch (const Error& e) {
+    return {mistaken("files", "changed-file", e.what(), "a copy or a disk damaged it, or somebody edited it after the training",
+                     "take the folder from where it was saved, or go back to an earlier checkpoint")};
+  }
+  return {healthy("files", "every file is as checksums.txt says")};
 }
 
 // ---- config.json -----------------------------------------------------------------------------------------------------------------------
@@ -40,8 +56,9 @@ void examine_tower_config(std::vector<Finding>& findings, const Json& config, co
   if (eps.is_number() && eps != 1e-6)
     add("layer-norm-eps", "layer_norm_eps", eps, "every published SigLIP has 1e-6; 1e-5 is the default of CLIP and PyTorch", "write 1e-6");
   if (section == "vision_config" && value_of(tower, "vision_use_head") == false)
-    add("no-head", "vision_use_head", false, "without the MAP head there is no image embedding that fits the texts",
-        "remove the key, and keep the tensors vision_model.head.*");
+    findings.push_back(noted("config", "vision_config.vision_use_head is false",
+                             "without the MAP head there is no image embedding that fits the texts",
+                             "if you want one, take a folder with the tensors vision_model.head.*, and without this key"));
 }
 
 std::string sizes_of(const EncoderConfig& e) {
@@ -50,7 +67,7 @@ std::string sizes_of(const EncoderConfig& e) {
 
 std::vector<Finding> examine_config(Folder& folder) {
   std::vector<Finding> findings;
-  const Json config = read_object(folder.path + "/config.json"), type = value_of(config, "model_type");
+  const Json config = object_of(folder.path + "/config.json"), type = value_of(config, "model_type");
   if (type.is_string() && type.get<std::string>().starts_with("clip"))
     findings.push_back(mistaken("config", "clip-folder", "model_type is " + brief(type), "this is a CLIP folder",
                                 "SigLIP has a MAP head, a bias and no causal mask: a converter has to make them"));
@@ -113,7 +130,7 @@ void examine_normalisation(std::vector<Finding>& findings, const Json& json) {
 
 std::vector<Finding> examine_preprocessor(Folder& folder) {
   std::vector<Finding> findings;
-  const Json json = read_object(folder.path + "/preprocessor_config.json");
+  const Json json = object_of(folder.path + "/preprocessor_config.json");
   if (value_of(json, "do_center_crop") == true || value_of(value_of(json, "size"), "shortest_edge").is_number())
     findings.push_back(mistaken("preprocessor", "center-crop", "the shorter edge is resized, or the middle cut out", "this is CLIP's way",
                                 "squash: \"size\": {\"height\": S, \"width\": S}, and no do_center_crop"));
@@ -193,25 +210,39 @@ std::vector<Finding> examine_encoding(const Tokenizer& tokenizer, const SiglipCo
   return findings;
 }
 
-void append(std::vector<Finding>& all, const std::vector<Finding>& more) { all.insert(all.end(), more.begin(), more.end()); }
+using Shared = std::shared_ptr<const Tokenizer>;
 
-std::shared_ptr<const Tokenizer> read_cased(const std::string& path) {
-  TokenizerOptions options;
-  options.lower = false;
-  try {
-    return read_tokenizer(path, options);
-  } catch (const Error&) {  // learned words are always lowered
-    return nullptr;
-  }
+// Without an end token: the last piece in its place where a text is cut.
+Encodings::mapped_type encode_without_end(const Shared& right) {
+  return [right](const std::vector<std::string>& texts) {
+    std::vector<std::int32_t> ids;
+    const std::size_t T = static_cast<std::size_t>(right->context());
+    for (const std::string& text : texts) {
+      std::vector<std::int32_t> row = right->encode(text);
+      const std::vector<std::string> pieces = right->pieces(text);
+      if (pieces.size() + 1 == T) row.back() = right->encode("").back();
+      for (std::int32_t id = 0; pieces.size() >= T && id < right->vocab_size(); ++id)
+        if (right->piece(id) == pieces[T - 1]) row.back() = id;
+      ids.insert(ids.end(), row.begin(), row.end());
+    }
+    return Ids({std::ssize(texts), right->context()}, ids);
+  };
+}
+
+std::string without_punctuation(const std::string& text) {
+  std::string clean;
+  for (const char c : text)
+    if (static_cast<signed char>(c) < 0 || !std::ispunct(static_cast<unsigned char>(c))) clean += c;
+  return clean;
 }
 
 std::vector<Finding> examine_tokenizer(Folder& folder) {
   if (!folder.model) return {};
   const SiglipConfig& config = folder.model->config;
-  std::vector<Finding> findings = examine_tokenizer_config(read_object(folder.path + "/tokenizer_config.json"), config.context);
+  std::vector<Finding> findings;
   try {
+    findings = examine_tokenizer_config(read_tokenizer_config(folder.path).json, config.context);
     folder.tokenizer = read_tokenizer(folder.path);
-    folder.cased = read_cased(folder.path);
   } catch (const Error& e) {
     findings.push_back(noted("tokenizer", e.what(), "no tokenizer of this folder can be read, so texts were not examined",
                              "copy it from the folder that the weights come from"));
@@ -219,19 +250,52 @@ std::vector<Finding> examine_tokenizer(Folder& folder) {
   }
   const std::vector<Finding> seen = examine_encoding(*folder.tokenizer, config);
   if (findings.empty() || seen[0].level == Finding::mistake) append(findings, seen);
-  if (folder.tokenizer->context() != config.context || folder.tokenizer->vocab_size() > config.vocab_size)
-    folder.tokenizer.reset(), folder.cased.reset();
+  if (folder.tokenizer->context() != config.context || folder.tokenizer->vocab_size() > config.vocab_size) folder.tokenizer.reset();
   return findings;
 }
 }  // namespace
 
+Encodings other_encodings(const Folder& folder) {
+  Encodings all;
+  if (!folder.tokenizer) return all;
+  const std::string& path = folder.path;
+  const Shared& right = folder.tokenizer;
+  const auto add = [&](const char* name, const auto& read) {
+    try {
+      all[name] = [tokenizer = Shared(read())](const std::vector<std::string>& texts) { return tokenizer->encode(texts); };
+    } catch (const Error&) {  // learned words are always lowered
+    }
+  };
+  const auto sentencepiece = [&](const char* profile, bool lower) {
+    return [=] {
+      TokenizerConfig config = read_tokenizer_config(path);
+      config.json["siglip_profile"] = profile;
+      return read_sentencepiece(config, {.lower = lower});
+    };
+  };
+  const std::string profile = right->profile();
+  all["no-end-token"] = encode_without_end(right);
+  add("not-lower-cased", [&] { return read_tokenizer(path, {.lower = false}); });
+  if (profile == "hf_v1") add("punctuation-kept", sentencepiece("big_vision", true)), add("not-cleaned", sentencepiece("big_vision", false));
+  if (profile == "big_vision") add("punctuation-dropped", sentencepiece("hf_v1", true));
+  if (profile == "siglip2")
+    all["punctuation-dropped"] = [right](std::vector<std::string> texts) {
+      for (std::string& text : texts) text = without_punctuation(text);
+      return right->encode(texts);
+    };
+  return all;
+}
+
 Folder examine_folder(const std::string& path) {
   Folder folder;
   folder.path = checkpoint_folder(path);
+  append(folder.findings, examine_checksums(folder.path));
+  if (const Json loss = value_of(value_of(object_of(folder.path + "/training_state.json"), "config"), "loss"); loss.is_string())
+    folder.loss = loss.get<std::string>();
   append(folder.findings, examine_config(folder));
   if (folder.model) {
     append(folder.findings, examine_tensors(folder.path, *folder.model));
-    folder.loaded = folder.findings.back().level == Finding::healthy && folder.model->config.vision_head;
+    folder.loaded = folder.findings.back().level == Finding::healthy;
   }
   append(folder.findings, examine_tokenizer(folder));
   append(folder.findings, examine_preprocessor(folder));

@@ -134,6 +134,7 @@ Trace run_vision(const Trial& trial) {
   const Switches& s = trial.vision;
   Tensors hidden =
       run_blocks(add_rows(patch_embedding(trial.inputs.pixels, tower.patch_weight, tower.patch_bias), tower.positions), tower.blocks, s, {});
+  if (!tower.has_head) return {std::move(hidden), {}};
   const Tensor x = s.final_norm ? tower.post_layernorm(hidden.back()) : hidden.back();
   const Tensor pooled = s.pooling == Pooling::mean ? mean_token(x) : s.pooling == Pooling::first ? take_token(x, 0) : run_head(tower.head, x, s);
   return {std::move(hidden), s.normalize ? l2_normalize(pooled) : pooled};

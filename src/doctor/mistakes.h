@@ -15,6 +15,7 @@ struct Mistake {
   std::string advice;  // what to do about it, a clause
   Stage stage;
   std::function<bool(Trial&)> plant;  // false: cannot be made with this model and these inputs
+  bool variant = false;               // another published way: it explains a difference, but nothing is wrong
 };
 std::vector<Mistake> known_mistakes();
 

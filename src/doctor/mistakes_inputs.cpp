@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <utility>
 #include "doctor/mistakes.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -33,12 +34,20 @@ bool reorder(Trial& trial, const Source& source) {
   return true;
 }
 
-// The pictures prepared in another way, where the files are known.
+// The pictures prepared anew, with the settings of the trial.
+bool prepare(Trial& trial) {
+  const Inputs& inputs = trial.inputs;
+  if (inputs.images.empty() || !inputs.preprocessing.resize) return false;
+  trial.inputs.pixels = pixel_values(inputs.images, inputs.preprocessing);
+  return true;
+}
+
+// The pictures brought to the model's size by f(picture, size, how).
 template <class Prepare>
 bool prepare(Trial& trial, const Prepare& f) {
   if (trial.inputs.images.empty()) return false;
   std::vector<Image> prepared;
-  for (const Image& image : trial.inputs.images) prepared.push_back(f(image, trial.model.config.image_size));
+  for (const Image& image : trial.inputs.images) prepared.push_back(f(image, trial.model.config.image_size, trial.inputs.preprocessing));
   trial.inputs.pixels = to_tensor(prepared, PixelTable(trial.inputs.preprocessing));
   return true;
 }
@@ -55,10 +64,66 @@ Image centred(const Image& image, Dim S, std::uint8_t gray) {
 }
 
 // The shorter (longer) edge becomes S, the other one follows.
-Image with_edge(const Image& image, Dim S, Filter filter, bool shorter) {
+Image with_edge(const Image& image, Dim S, const Preprocessing& how, bool shorter) {
   const Dim edge = shorter ? std::min(image.width, image.height) : std::max(image.width, image.height);
   const auto follow = [&](Dim length) { return length == edge ? S : std::max<Dim>(1, S * length / edge); };
-  return resize(image, follow(image.width), follow(image.height), filter);
+  return resize(image, follow(image.width), follow(image.height), how.filter(), how.profile);
+}
+
+// What is done to the files; the rest of the table works on the pixels that come of it.
+void add_file_mistakes(std::vector<Mistake>& all) {
+  const auto add = [&](const std::string& name, std::string what, std::string advice, std::function<bool(Trial&)> plant) {
+    all.push_back({name, std::move(what), std::move(advice), in_pixels, std::move(plant)});
+  };
+  const auto decoded = [&](const char* name, const char* what, const char* advice) {
+    add(name, what, advice, [name](Trial& t) {
+      const auto found = t.inputs.decoded.find(name);
+      if (found == t.inputs.decoded.end()) return false;
+      t.inputs.images = found->second;
+      return prepare(t);
+    });
+  };
+  decoded("exif-ignored", "the picture's EXIF orientation is ignored, so it lies on its side or is mirrored",
+          "turn it first (Pillow: ImageOps.exif_transpose)");
+  decoded("alpha-dropped", "transparency is dropped, which shows whatever colour the file has under it",
+          "put the picture on white first, as transformers 5 does; Pillow's convert(\"RGB\") drops it");
+  for (const Profile profile : {Profile::pil, Profile::pil13, Profile::torchvision}) {
+    const std::string name = name_of(profile);
+    add("resize-" + name, "the picture is resized as the profile " + name + " does it",
+        "nothing is wrong, another library or version resizes there; for the same pixels here write \"resize_profile\": \"" + name +
+            "\" into preprocessor_config.json",
+        [profile](Trial& t) {
+          Inputs& inputs = t.inputs;
+          if (std::exchange(inputs.preprocessing.profile, profile) == profile || !prepare(t)) return false;
+          if (profile != Profile::pil13) return true;
+          Preprocessing older = inputs.preprocessing;  // the name where the versions agree, as they do for most pictures
+          older.profile = Profile::pil;
+          return pixel_values(inputs.images, older).to_vector() != inputs.pixels.to_vector();
+        });
+    all.back().variant = true;
+  }
+  const char* squash = "squash: resize both edges to the model's size, whatever the aspect";
+  add("center-crop", "the shorter edge is resized and the middle cut out", squash, [](Trial& t) {
+    return prepare(t, [](const Image& image, Dim S, const Preprocessing& how) { return centred(with_edge(image, S, how, true), S, 0); });
+  });
+  for (const auto& [name, gray] : {std::pair<const char*, std::uint8_t>{"letterbox-black", std::uint8_t{0}}, {"letterbox-gray", std::uint8_t{114}}})
+    add(name, "the aspect is kept and bars fill the frame", squash, [gray = gray](Trial& t) {
+      return prepare(t, [&](const Image& image, Dim S, const Preprocessing& how) { return centred(with_edge(image, S, how, false), S, gray); });
+    });
+  add("other-filter", "the picture is resized with the other filter (bilinear for bicubic, or bicubic for bilinear)",
+      "use the \"resample\" of preprocessor_config.json: 3 is bicubic (SigLIP), 2 is bilinear (SigLIP 2)", [](Trial& t) {
+        Preprocessing& how = t.inputs.preprocessing;
+        how.resample = how.filter() == Filter::bicubic ? 2 : 3;
+        if (how.profile == Profile::big_vision) how.profile = Profile::pil;  // it has no bicubic filter
+        return prepare(t);
+      });
+  add("no-antialiasing", "the picture is resized between two pixels, without anti-aliasing",
+      "widen the filter when shrinking, as Pillow does (TensorFlow: antialias=True, PyTorch: antialias=True); to compare with the authors' own code, "
+      "which does not, write \"resize_profile\": \"big_vision\" and \"resample\": 2 into preprocessor_config.json",
+      [](Trial& t) {
+        t.inputs.preprocessing.resample = 2, t.inputs.preprocessing.profile = Profile::big_vision;
+        return prepare(t);
+      });
 }
 
 void add_pixel_mistakes(std::vector<Mistake>& all) {
@@ -89,24 +154,6 @@ void add_pixel_mistakes(std::vector<Mistake>& all) {
       });
   add("picture-transposed", "rows and columns of the picture are exchanged", "pass pixels as (B, 3, rows, columns)",
       [](Trial& t) { return reorder(t, [S = t.inputs.pixels.dim(3)](Dim b, Dim c, Dim y, Dim x) { return ((b * 3 + c) * S + x) * S + y; }); });
-
-  add("center-crop", "the shorter edge is resized and the middle cut out", "squash: resize both edges to the model's size, whatever the aspect",
-      [](Trial& t) {
-        return prepare(t, [&](const Image& image, Dim S) { return centred(with_edge(image, S, t.inputs.preprocessing.filter(), true), S, 0); });
-      });
-  for (const auto& [name, gray] : {std::pair<const char*, std::uint8_t>{"letterbox-black", std::uint8_t{0}}, {"letterbox-gray", std::uint8_t{114}}})
-    add(name, "the aspect is kept and bars fill the frame", "squash: resize both edges to the model's size, whatever the aspect",
-        [gray = gray](Trial& t) {
-          return prepare(t, [&](const Image& image, Dim S) { return centred(with_edge(image, S, t.inputs.preprocessing.filter(), false), S, gray); });
-        });
-  add("other-filter", "the picture is resized with the other filter (bilinear for bicubic, or bicubic for bilinear)",
-      "use the \"resample\" of preprocessor_config.json: 3 is bicubic (SigLIP), 2 is bilinear (SigLIP 2)", [](Trial& t) {
-        const Filter other = t.inputs.preprocessing.filter() == Filter::bicubic ? Filter::bilinear : Filter::bicubic;
-        return prepare(t, [&](const Image& image, Dim S) { return resize(image, S, S, other); });
-      });
-  add("no-antialiasing", "the picture is resized between two pixels, without anti-aliasing",
-      "widen the filter when shrinking, as Pillow does (TensorFlow: antialias=True, PyTorch: antialias=True)",
-      [](Trial& t) { return prepare(t, [&](const Image& image, Dim S) { return resize(image, S, S, Filter::bilinear, Profile::big_vision); }); });
 }
 
 // ---- ids -------------------------------------------------------------------------------------------------------------------------------
@@ -115,20 +162,21 @@ struct Texts {
   std::vector<std::vector<std::int32_t>> rows;
   std::vector<Dim> lengths;
   Dim T;
-  std::int32_t pad;  // the commonest last id
+  std::int32_t pad = end_token;  // the commonest last id of those that were not cut
 
   explicit Texts(const Ids& ids) : lengths(text_lengths(ids)), T(ids.shape()[1]) {
     std::map<std::int32_t, int> last;
     for (Dim b = 0; b < ids.shape()[0]; ++b) {
       rows.emplace_back(ids.data() + b * T, ids.data() + (b + 1) * T);
-      ++last[rows.back().back()];
+      if (lengths[static_cast<std::size_t>(b)] < T) ++last[rows.back().back()];
     }
+    if (last.empty()) return;
     pad = std::max_element(last.begin(), last.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
   }
   Dim longest() const { return *std::max_element(lengths.begin(), lengths.end()); }
   // The same texts as f(row, length) makes them.
   template <class F>
-  bool replace(Trial& trial, const F& f) {
+  bool replace(Trial& trial, const F& f) const {
     std::vector<std::int32_t> flat;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const std::vector<std::int32_t> row = f(rows[i], static_cast<std::size_t>(lengths[i]));
@@ -152,13 +200,77 @@ bool pads_with(Trial& trial, std::int32_t id) {
   });
 }
 
+// The last piece in place of the end token, where a text was cut; the padding, where it was not.
+Row without_end(const Row& right, std::size_t length, std::int32_t last_piece, std::int32_t pad) {
+  Row row = right;
+  if (row[length - 1] != end_token) return row;
+  row[length - 1] = length == row.size() ? last_piece : pad;
+  return row;
+}
+
+void add_text_file_mistakes(std::vector<Mistake>& all) {
+  const auto encoded = [&](const char* name, const char* what, const char* advice) {
+    all.push_back({name, what, advice, in_ids, [name](Trial& t) {
+                     const auto found = t.inputs.encodings.find(name);
+                     if (t.inputs.texts.empty() || found == t.inputs.encodings.end()) return false;
+                     const Ids ids = found->second(t.inputs.texts);
+                     const bool differs = ids.to_vector() != t.inputs.ids.to_vector();
+                     t.inputs.ids = ids;
+                     return differs;
+                   }});
+  };
+  encoded("not-lower-cased", "texts are encoded without lower-casing", "lower them first: the published SigLIP 2 tokenizer file forgot to");
+  encoded(
+      "punctuation-kept", "punctuation is kept, as the authors' big_vision does it",
+      "drop the ASCII punctuation, as transformers' SiglipTokenizer does; to compare with big_vision write \"siglip_profile\": \"big_vision\" into "
+      "tokenizer_config.json");
+  encoded("punctuation-dropped", "punctuation is dropped, as transformers' SiglipTokenizer and open_clip do it",
+          "leave it in the texts: this folder's tokenizer keeps it");
+  encoded("not-cleaned", "texts are encoded as they stand, neither lowered nor without punctuation",
+          "lower them, drop the ASCII punctuation and collapse blanks first, as transformers' SiglipTokenizer does");
+}
+
+void add_end_mistakes(std::vector<Mistake>& all) {
+  const auto add = [&](std::string what, std::function<bool(Trial&)> plant) {
+    all.push_back({"no-end-token", std::move(what), "append the end token (id 1) to every text, also to one that is cut", in_ids, std::move(plant)});
+  };
+  add("the end token is missing", [](Trial& t) {
+    const Texts texts(t.inputs.ids);
+    const auto uncut = t.inputs.encodings.find("no-end-token");
+    const bool known = uncut != t.inputs.encodings.end() && !t.inputs.texts.empty() && texts.T == t.model.config.context;
+    const std::vector<std::int32_t> pieces = known ? uncut->second(t.inputs.texts).to_vector() : std::vector<std::int32_t>();
+    std::size_t end = 0;
+    return texts.replace(t, [&](const Row& row, std::size_t length) {
+      end += row.size();
+      return without_end(row, length, known ? pieces[end - 1] : texts.pad, texts.pad);
+    });
+  });
+  add("the end token is missing, and texts are padded with id 0", [](Trial& t) {
+    const Texts texts(t.inputs.ids);
+    if (texts.pad != end_token) return false;
+    return texts.replace(t, [](Row row, std::size_t length) {
+      std::fill(row.begin() + static_cast<std::ptrdiff_t>(length) - (row[length - 1] == end_token), row.end(), 0);
+      return row;
+    });
+  });
+  add("the end token is missing, and texts are padded to the longest of the batch only", [](Trial& t) {
+    const Texts texts(t.inputs.ids);
+    const Dim longest = texts.longest() - 1;
+    if (texts.pad != end_token || longest < 1) return false;
+    return texts.replace(t, [&](Row row, std::size_t) {
+      row.resize(static_cast<std::size_t>(longest));
+      return row;
+    });
+  });
+}
+
 void add_id_mistakes(std::vector<Mistake>& all) {
   const auto add = [&](const char* name, std::string what, const char* advice, std::function<bool(Trial&)> plant) {
     all.push_back({name, std::move(what), advice, in_ids, std::move(plant)});
   };
   const char* full = "pad every text to the model's full context (padding=\"max_length\"), since the last position is pooled";
   add("pad-to-longest", "texts are padded to the longest of the batch only", full, [](Trial& t) {
-    Texts texts(t.inputs.ids);
+    const Texts texts(t.inputs.ids);
     const Dim longest = texts.longest();
     return texts.replace(t, [&](Row row, std::size_t) {
       row.resize(static_cast<std::size_t>(longest));
@@ -171,13 +283,6 @@ void add_id_mistakes(std::vector<Mistake>& all) {
     t.text.mask = Mask::padding, t.text.pooling = Pooling::end;
     return true;
   });
-  add("not-lower-cased", "texts are encoded without lower-casing", "lower them first: the published SigLIP 2 tokenizer file forgot to", [](Trial& t) {
-    if (t.inputs.texts.empty() || !t.inputs.cased) return false;
-    const Ids cased = t.inputs.cased->encode(t.inputs.texts);
-    const bool differs = cased.to_vector() != t.inputs.ids.to_vector();
-    t.inputs.ids = cased;
-    return differs;
-  });
   add("padded-left", "texts are padded on the left",
       "pad on the right; transformers' Siglip2Tokenizer class pads left unless its folder says otherwise", [](Trial& t) {
         return Texts(t.inputs.ids).replace(t, [](Row row, std::size_t length) {
@@ -185,13 +290,6 @@ void add_id_mistakes(std::vector<Mistake>& all) {
           return row;
         });
       });
-  add("no-end-token", "the end token is missing", "append the end token (id 1) to every text, also to one that is cut", [](Trial& t) {
-    Texts texts(t.inputs.ids);
-    return texts.replace(t, [&](Row row, std::size_t length) {
-      if (row[length - 1] == end_token) row[length - 1] = texts.pad;
-      return row;
-    });
-  });
   for (const std::int32_t id : {0, 1, 2, 3})
     add("wrong-pad-id", "texts are padded with id " + std::to_string(id),
         "pad with the tokenizer's own pad id: 1 (</s>) for SigLIP, 0 (<pad>) for SigLIP 2", [id](Trial& t) { return pads_with(t, id); });
@@ -209,7 +307,10 @@ void add_id_mistakes(std::vector<Mistake>& all) {
 }  // namespace
 
 void add_input_mistakes(std::vector<Mistake>& all) {
+  add_file_mistakes(all);
   add_pixel_mistakes(all);
+  add_text_file_mistakes(all);
   add_id_mistakes(all);
+  add_end_mistakes(all);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -203,8 +203,8 @@ void add_head_mistakes(std::vector<Mistake>& all) {
   };
   const auto in_head = [&](const char* name, std::string what, const char* advice, auto change) {
     add(name, std::move(what), advice, [=](Trial& t) {
-      change(t.model.vision.head);
-      return true;
+      if (t.model.vision.has_head) change(t.model.vision.head);
+      return t.model.vision.has_head;
     });
   };
   const char* pool = "use the MAP head: its probe attends to all patches, then y + mlp(norm(y))";

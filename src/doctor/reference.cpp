@@ -130,6 +130,13 @@ Inputs read_inputs(const std::string& path, const SiglipConfig& config) {
   return inputs;
 }
 
+double different_share(const Tensor& a, const Tensor& b) {
+  if (a.shape() != b.shape()) return std::numeric_limits<double>::infinity();
+  Dim different = 0;
+  for (Dim i = 0; i < a.size(); ++i) different += a.data()[i] != b.data()[i];
+  return double(different) / double(a.size());
+}
+
 double relative_error(const Tensor& a, const Tensor& b) {
   if (a.shape() != b.shape()) return std::numeric_limits<double>::infinity();
   double difference = 0, length = 0;

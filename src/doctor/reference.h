@@ -23,24 +23,13 @@ Reference read_reference(const std::string& file, const Siglip& model, const Inp
 /// pixel_values and input_ids, each if it is there. Throws Error naming file and tensor.
 Inputs read_inputs(const std::string& file, const SiglipConfig& config);
 
+/// The fraction of the numbers that differ; infinite if the shapes do.
+double different_share(const Tensor& a, const Tensor& b);
+
 /// ‖a - b‖ / ‖b‖; infinite if the shapes differ or a number is not finite.
 double relative_error(const Tensor& a, const Tensor& b);
 
 /// Compares with the reference and says what explains the difference. `prepared`: what this folder makes of the pictures and texts, where
 /// they are known, against `inputs`, which the other implementation used; tensors may be undefined.
 std::vector<Finding> diagnose(const Siglip& model, const Inputs& inputs, const Inputs& prepared, const Reference& reference, bool pairs);
-
-/// The folder alone.
-struct Folder {
-  std::string path;
-  std::vector<Finding> findings;
-  bool loaded = false;  // the weights fit
-  std::unique_ptr<Siglip> model;
-  std::unique_ptr<Tokenizer> tokenizer;
-  std::shared_ptr<const Tokenizer> cased;  // the same without lower-casing; null if that cannot be
-  Preprocessing preprocessing;
-};
-Folder examine_folder(const std::string& path);
-std::vector<Finding> examine_values(const Siglip& model);  // scale, bias, numbers that are none, towers that are dead
-std::vector<Finding> examine_samples(const Folder& folder, const Inputs& prepared);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -4,20 +4,14 @@
 #include <cmath>
 #include <map>
 #include <set>
-#include <sstream>
 #include "doctor/findings.h"
+#include "io/listing.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 using Shapes = std::map<std::string, Shape>;
-
-std::string text_of(const Shape& shape) {
-  std::ostringstream out;
-  out << shape;
-  return out.str();
-}
 
 // "vision_model.encoder.layers.7.mlp.fc1.weight" → "vision_model.encoder.layers.*.mlp.fc1.weight": one line for all blocks.
 std::string pattern_of(std::string name) {
@@ -97,12 +91,12 @@ void Misfits::compare_shapes() {
     const Shape& got = found->second;
     if (explain_table(name, wanted, got)) continue;
     if (got.size() == 2 && got == Shape(wanted.rbegin(), wanted.rend())) {
-      if (!transposed.count) example = text_of(got) + " where " + text_of(wanted) + " is right";
+      if (!transposed.count) example = shape_text(got) + " where " + shape_text(wanted) + " is right";
       transposed.add(name);
     } else if (element_count(got) == element_count(wanted)) {
-      flat.add(name + " " + text_of(got) + " for " + text_of(wanted));
+      flat.add(name + " " + shape_text(got) + " for " + shape_text(wanted));
     } else {
-      other.add(name + " " + text_of(got) + " for " + text_of(wanted));
+      other.add(name + " " + shape_text(got) + " for " + shape_text(wanted));
     }
   }
   if (transposed.count)
@@ -118,7 +112,7 @@ bool Misfits::explain_table(const std::string& name, const Shape& wanted, const 
   if (name == "vision_model.embeddings.patch_embedding.weight") {
     const Dim C = wanted[0], P = wanted[2];
     if (got != Shape{P, P, 3, C} && got != Shape{C, P, P, 3} && got != Shape{C, 3 * P * P}) return false;
-    add("patch-flatten-order", "the patch kernel is " + text_of(got), "it must be (C, 3, rows, columns) = " + text_of(wanted),
+    add("patch-flatten-order", "the patch kernel is " + shape_text(got), "it must be (C, 3, rows, columns) = " + shape_text(wanted),
         "permute its axes; (P, P, 3, C) is Flax's order");
     return true;
   }
@@ -183,11 +177,13 @@ void Misfits::explain_missing() {
 }
 
 void Misfits::explain_left_over() {
-  Group split, projection, cls, other;
+  Group split, projection, cls, head, other;
   for (const auto& entry : found_) {
     const std::string& name = entry.first;
     if (expected_.contains(name) || name.ends_with(".position_ids")) continue;
-    if (name.starts_with("vision_model.head.attention.") && name.find("_proj.") != std::string::npos)
+    if (!config_.vision_head && name.starts_with("vision_model.head."))
+      head.add(name);
+    else if (name.starts_with("vision_model.head.attention.") && name.find("_proj.") != std::string::npos)
       split.add(name);
     else if (name.find("visual_projection") != std::string::npos || name.find("text_projection") != std::string::npos)
       projection.add(name);
@@ -201,6 +197,9 @@ void Misfits::explain_left_over() {
         "stack them in this order: queries, keys, values");
   if (projection.count || cls.count)
     add("clip-weights", "there are " + (projection.count ? projection : cls).text(), "only CLIP has such tensors", "take the weights of a SigLIP");
+  if (head.count)
+    add("no-head", "vision_use_head is false, but there are " + head.text(), "config.json drops the head that the weights have",
+        "remove the key vision_use_head from config.json");
   if (other.count)
     add("left-over", "nothing uses " + other.text(), "the weights are of another model, or config.json has fewer blocks",
         "take both from one folder");

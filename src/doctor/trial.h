@@ -1,5 +1,6 @@
 // trial.h — a copy of the model and of its inputs in which a mistake is planted, and what comes out of it.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -39,14 +40,19 @@ struct Scoring {
   LossKind loss = LossKind::sigmoid;
 };
 
+/// Texts as a mistake encodes them, by its name.
+using Encodings = std::map<std::string, std::function<Ids(const std::vector<std::string>&)>>;
+
 /// What goes in, and what it was made from where that is known.
 struct Inputs {
-  Tensor pixels;                                     // (B, 3, S, S); undefined if there are none
-  Ids ids;                                           // (B, T), or fewer columns if they were fed so
-  std::vector<Image> images;                         // the files behind the pixels; empty if unknown
-  std::vector<std::string> texts;                    // behind the ids; empty if unknown
-  Preprocessing preprocessing = {};                  // of the folder
-  std::shared_ptr<const Tokenizer> cased = nullptr;  // the folder's tokenizer without lower-casing; null if it has none
+  Tensor pixels;                                      // (B, 3, S, S); undefined if there are none
+  Ids ids;                                            // (B, T), or fewer columns if they were fed so
+  std::vector<Image> images;                          // the files behind the pixels, decoded; empty if unknown
+  bool jpeg = false;                                  // one of them is a JPEG
+  std::map<std::string, std::vector<Image>> decoded;  // the same files as a mistake decodes them, by its name, where that makes a difference
+  std::vector<std::string> texts;                     // behind the ids; empty if unknown
+  Preprocessing preprocessing = {};                   // of the folder
+  Encodings encodings = {};                           // of the folder
 };
 
 /// Tensors are shared with the model that is examined: planting replaces them and never writes into them.
@@ -63,7 +69,7 @@ constexpr std::int32_t end_token = 1;
 /// Up to the first end token and with it; all columns if there is none.
 std::vector<Dim> text_lengths(const Ids& ids);
 
-/// What a tower computes: what enters the first block, what leaves each, and the embeddings (B, E).
+/// What a tower computes: what enters the first block, what leaves each, and the embeddings (B, E), undefined without a head.
 struct Trace {
   Tensors hidden;
   Tensor embeds;

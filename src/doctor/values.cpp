@@ -1,20 +1,12 @@
 // values.cpp — the numbers in the weights, and what both towers make of a few inputs.
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 #include "doctor/findings.h"
-#include "doctor/reference.h"
+#include "doctor/folder.h"
 #include "siglip/rng.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-std::string number(double value, int digits = 3) {
-  std::ostringstream out;
-  out.precision(digits);
-  out << value;
-  return out.str();
-}
-
 // ---- scale and bias --------------------------------------------------------------------------------------------------------------------
 
 void examine_scale(std::vector<Finding>& findings, double log_t) {
@@ -37,14 +29,21 @@ void examine_scale(std::vector<Finding>& findings, double log_t) {
     findings.push_back(healthy("scale", "t = exp(logit_scale) = " + number(std::exp(log_t), 5)));
 }
 
-void examine_bias(std::vector<Finding>& findings, double b) {
+void examine_bias(std::vector<Finding>& findings, double b, const std::string& loss) {
   const auto add = [&](const char* name, const char* cause, const std::string& advice) {
     findings.push_back(mistaken("bias", name, "logit_bias is " + number(b, 5), cause, advice));
   };
-  if (b > 0)
+  if (b == 0 && loss == "softmax")
+    findings.push_back(noted("bias", "logit_bias is 0", "this run was trained with the softmax loss, which has no bias and leaves it untrained",
+                             "trust ranks: probabilities mean nothing here"));
+  else if (b >= 0 && !loss.empty())
+    findings.push_back(noted("bias", "logit_bias is " + number(b, 5), "this run was trained so, but with many unrelated pairs a batch it is below 0",
+                             "train with a larger --batch-size, or with --bias-init -10"));
+  else if (b > 0)
     add("bias-sign", "unrelated pairs would match: the sign is lost", "store " + number(-b, 5));
   else if (b == 0)
-    add("bias-dropped", "CLIP has no bias, and transformers begins with 0", "take the trained value, -10 to -16; for training begin with -10");
+    add("bias-dropped", "CLIP has no bias, and transformers begins with 0",
+        "take the trained value, -10 to -16 (there is none if the loss was a softmax); for training begin with -10");
   else
     findings.push_back(healthy("bias", "logit_bias = " + number(b, 5)));
 }
@@ -62,7 +61,7 @@ void examine_weights(std::vector<Finding>& findings, const Siglip& model) {
                                   "the training went wrong, or a half-precision conversion overflowed", "go back to an earlier checkpoint"));
       return;
     }
-    if (p.decays && std::all_of(begin, end, [&](Real x) { return x == *begin; })) {
+    if (p.decays && p.value.size() > 1 && std::all_of(begin, end, [&](Real x) { return x == *begin; })) {
       findings.push_back(mistaken("weights", "dead-weights", "all numbers of " + p.name + " are " + number(double(*begin)),
                                   "it was never filled, or the converter missed it", "convert again"));
       return;
@@ -90,8 +89,9 @@ Inputs probing_inputs(const SiglipConfig& c) {
   std::vector<std::int32_t> ids;
   for (Dim b = 0; b < probes; ++b)
     for (Dim t = 0; t < c.context; ++t)
-      ids.push_back(t < (b + 1) * c.context / (probes + 1) ? static_cast<std::int32_t>(random.below(c.vocab_size))
-                                                           : std::min<std::int32_t>(end_token, static_cast<std::int32_t>(c.vocab_size - 1)));
+      ids.push_back(t < std::max<Dim>(1, (b + 1) * c.context / (probes + 1))
+                        ? static_cast<std::int32_t>(random.below(c.vocab_size))
+                        : std::min<std::int32_t>(end_token, static_cast<std::int32_t>(c.vocab_size - 1)));
   inputs.ids = Ids({probes, c.context}, ids);
   return inputs;
 }
@@ -121,19 +121,23 @@ double largest_state(const Tensors& states) {
 
 void examine_tower(std::vector<Finding>& findings, const Trace& trace, const std::string& about, const std::string& things) {
   constexpr double constant = 1e-4, half_precision = 65504;
-  const double state = largest_state(trace.hidden), distance = largest_distance(trace.embeds);
+  const bool head = trace.embeds.defined();
+  const Tensor& last = trace.hidden.back();
+  const Tensor rows = head ? trace.embeds : l2_normalize(last.reshape({last.dim(0), last.size() / last.dim(0)}));
+  const double state = largest_state(trace.hidden), distance = largest_distance(rows);
+  const std::string what = head ? "embedding" : "last state";
   if (!std::isfinite(state) || !std::isfinite(distance))
     findings.push_back(mistaken(about, "not-finite", "its numbers overflow or are none", "weights are too large, or divided by zero",
                                 "go back to an earlier checkpoint, or convert again in float32"));
   else if (distance < constant)
-    findings.push_back(mistaken(about, "dead-tower", "three different " + things + " have the same embedding (distance " + number(distance) + ")",
+    findings.push_back(mistaken(about, "dead-tower", "three different " + things + " have the same " + what + " (distance " + number(distance) + ")",
                                 "the tower is dead or saturated: it ignores its input", "go back to an earlier checkpoint, or convert again"));
   else if (state > half_precision)
     findings.push_back(
         noted(about, "its states reach " + number(state), "half precision ends at 65504", "run it in float32 or bfloat16, not in float16"));
   else
     findings.push_back(
-        healthy(about, "three different " + things + " have embeddings up to " + number(distance) + " apart, states reach " + number(state)));
+        healthy(about, "three different " + things + " have " + what + "s up to " + number(distance) + " apart, states reach " + number(state)));
 }
 
 double dot(const Real* u, const Real* v, Dim E) {
@@ -143,12 +147,13 @@ double dot(const Real* u, const Real* v, Dim E) {
 }
 }  // namespace
 
-std::vector<Finding> examine_values(const Siglip& model) {
+std::vector<Finding> examine_values(const Folder& folder) {
+  const Siglip& model = *folder.model;
   std::vector<Finding> findings;
   examine_weights(findings, model);
   if (!findings.empty() && findings[0].mistakes[0] == "not-finite") return findings;
   examine_scale(findings, double(model.log_t.item()));
-  examine_bias(findings, double(model.b.item()));
+  examine_bias(findings, double(model.b.item()), folder.loss);
   const Trial trial = healthy_trial(model, probing_inputs(model.config));
   const Trace vision = run_vision(trial), text = run_text(trial);
   examine_tower(findings, vision, "image tower", "pictures");
@@ -215,7 +220,8 @@ std::vector<Finding> examine_samples(const Folder& folder, const Inputs& prepare
   std::vector<Finding> findings;
   examine_pictures(findings, prepared);
   examine_texts(findings, folder, prepared);
-  if (folder.loaded && prepared.pixels.defined() && prepared.ids.defined()) examine_scores(findings, *folder.model, prepared);
+  if (folder.loaded && folder.model->config.vision_head && prepared.pixels.defined() && prepared.ids.defined())
+    examine_scores(findings, *folder.model, prepared);
   return findings;
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -5,7 +5,7 @@
 #include "siglip/real.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-/// Bytes go to a temporary name; commit() flushes them to the disk and renames. Without commit() the destructor removes the temporary file.
+/// Bytes go to a temporary name; commit() flushes them to the disk, closes and renames. Without commit() the destructor removes the temporary file.
 /// Every failure (no space, no permission) is an Error that names the file.
 class AtomicFile {
  public:
@@ -20,7 +20,10 @@ class AtomicFile {
  private:
   std::string path_, temporary_;
   int descriptor_ = -1;
+  bool committed_ = false;
 };
+
+std::string reason();  // why the last system call failed, in the system's words
 
 /// Waits until a file or a folder (its names, not the contents of its files) is on the disk.
 void flush_to_disk(const std::string& path);

@@ -4,8 +4,10 @@
 // Some files stack the layers of a tower: encoderblock/… with the layers as the first axis.
 // source    the authors' public code, big_vision: models/vit.py, models/proj/image_text/text_transformer.py
 #include "io/big_vision.h"
+#include <algorithm>
 #include <cmath>
 #include <set>
+#include "core/limits.h"
 #include "io/dtype.h"
 #include "io/json.h"
 #include "io/listing.h"
@@ -146,6 +148,12 @@ SiglipConfig read_shapes(const Reader& reader, Dim image_size) {
   c.vocab_size = table[0];
   c.context = positions[1];
   c.projection = reader.find("txt/head/kernel") ? reader.shape("txt/head/kernel", 2)[1] : table[1];
+  // Shapes without numbers behind them, of an array with an axis of 0 or of another type, can be anything.
+  const auto within = [&](const char* what, Dim value, Dim most) {
+    if (value < 1 || value > most) fail(path, what, " is 1 to ", most, ", got ", value);
+  };
+  within("the number of patches", places[1], most_tokens);
+  within("patch_size", patch[0], most_pixels);
   const Dim grid = static_cast<Dim>(std::lround(std::sqrt(static_cast<double>(places[1]))));
   if (grid * grid != places[1]) fail(path, "a square number of patches is expected, got ", places[1]);
   c.image_size = image_size ? image_size : grid * c.patch_size;
@@ -176,10 +184,8 @@ BigVision read_big_vision(const NpzFile& file, Dim image_size) {
   model.adds_text_head = !reader.find("txt/head/kernel") && !reader.find("txt/head/bias");
   if (model.adds_text_head) {
     const Dim E = c.projection;
-    ArrayUse weight{"", {}, 1, Layout::same, {{"text_model.head.weight", "F32", {E, E}}}, std::vector<float>(static_cast<std::size_t>(E * E), 0)};
-    for (Dim i = 0; i < E; ++i) weight.constant[static_cast<std::size_t>(i * (E + 1))] = 1;
-    reader.uses.push_back(std::move(weight));
-    reader.uses.push_back({"", {}, 1, Layout::same, {{"text_model.head.bias", "F32", {E}}}, std::vector<float>(static_cast<std::size_t>(E), 0)});
+    reader.uses.push_back({"", {}, 1, Layout::same, {{"text_model.head.weight", "F32", {E, E}}}});
+    reader.uses.push_back({"", {}, 1, Layout::same, {{"text_model.head.bias", "F32", {E}}}});
   } else {
     use_one(reader, "txt/head/kernel", {c.text.width, c.projection}, Layout::transpose, "text_model.head.weight", {c.projection, c.text.width});
     use_one(reader, "txt/head/bias", {c.projection}, Layout::same, "text_model.head.bias", {c.projection});

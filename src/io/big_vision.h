@@ -15,12 +15,11 @@ enum class Layout {
 
 /// One array and what it becomes. Tensors are listed in the order of their data: three arrays in a row fill queries, keys and values of one.
 struct ArrayUse {
-  std::string array;                 // empty: no array, but `constant`
-  Shape shape;                       // of the array, exactly
-  Dim layers = 1;                    // stacked along the first axis
-  Layout layout = Layout::same;      // of each layer
-  std::vector<TensorInfo> tensors;   // that begin here: one for each layer; none if this continues the tensor before
-  std::vector<float> constant = {};  // where there is no array
+  std::string array;                // empty: no array; a matrix is an identity, a bias zeros
+  Shape shape;                      // of the array, exactly
+  Dim layers = 1;                   // stacked along the first axis
+  Layout layout = Layout::same;     // of each layer
+  std::vector<TensorInfo> tensors;  // that begin here: one for each layer; none if this continues the tensor before
 };
 
 struct BigVision {

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include "io/atomic_file.h"
 #include "siglip/error.h"
@@ -13,8 +12,6 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace fs = std::filesystem;
 namespace {
-std::string reason() { return std::strerror(errno); }
-
 // The files' bytes reach the disk first, then their names. Thousands of files are flushed at once with all that the file system has waiting:
 // one by one, 3,655 small pictures took 23 seconds.
 void flush_folder(const std::string& folder, const std::string& where) {

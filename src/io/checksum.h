@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include "siglip/real.h"
 
@@ -21,7 +22,9 @@ class Checksum {
 /// Writes FOLDER/checksums.txt: "CHECKSUM  NAME" for each other file, sorted by name.
 void write_checksums(const std::string& folder);
 /// Throws Error naming the first file that is not as checksums.txt says, or the line of checksums.txt that is none. Files it does not name are
-/// left alone: what a user adds to a checkpoint is the user's.
-void verify_checksums(const std::string& folder);
+/// left alone: what a user adds to a checkpoint is the user's. Files of `passed_over` are not read.
+void verify_checksums(const std::string& folder, const std::set<std::string>& passed_over = {});
+/// The same for who uses the model: the training state, twice as large and of no use then, is passed over. Nothing without checksums.txt.
+void verify_model(const std::string& folder);
 bool has_checksums(const std::string& folder);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -10,9 +10,9 @@
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-namespace {
 std::string reason() { return std::strerror(errno); }
 
+namespace {
 struct Descriptor {
   int fd;
   ~Descriptor() {
@@ -48,9 +48,8 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(path +
 }
 
 AtomicFile::~AtomicFile() {
-  if (descriptor_ < 0) return;
-  close(descriptor_);
-  unlink(temporary_.c_str());
+  if (descriptor_ >= 0) close(descriptor_);
+  if (!committed_) unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(const void* bytes, std::size_t size) {
@@ -66,9 +65,10 @@ void AtomicFile::write(const void* bytes, std::size_t size) {
 
 void AtomicFile::commit() {
   if (fsync(descriptor_) != 0 && errno != EINVAL) fail(path_, "flushing failed: ", reason());
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "renaming into place failed: ", reason());
-  // Some file systems report a failed write only here.
+  // Some file systems report a failed write only here: what is in its place stays there until then.
   if (close(std::exchange(descriptor_, -1)) != 0) fail(path_, "closing failed: ", reason());
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) fail(path_, "renaming into place failed: ", reason());
+  committed_ = true;
 }
 
 void flush_to_disk(const std::string& path) {

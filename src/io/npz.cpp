@@ -17,6 +17,7 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 struct NpzFile::Archive {
   std::string path;
+  std::int64_t bytes = 0;
   zip_t* zip = nullptr;
   std::vector<TensorInfo> arrays;
   std::map<std::string, std::size_t> index;
@@ -68,6 +69,7 @@ struct NpzFile::Stream::Member {
 namespace {
 constexpr zip_int64_t most_members = 20'000;
 constexpr std::int64_t most_bytes = std::int64_t{1} << 36, most_ratio = 1032;  // one array of 64 GiB; what deflate can do at most
+constexpr std::int64_t most_beyond_file = std::int64_t{1} << 28;
 
 bool is_member_name(const std::string& name) {
   constexpr std::size_t longest = 1024;
@@ -96,22 +98,28 @@ zip_stat_t stat_of(zip_t* zip, zip_uint64_t member, const std::string& path) {
   return stat;
 }
 
-// From column order to row order: the last axis runs fastest.
-std::string in_rows(const std::string& columns, const Shape& shape, std::size_t element) {
-  std::string rows(columns.size(), '\0');
+// From column order to row order: the last axis runs fastest. `read(to, bytes)` gives the next numbers in column order.
+template <class Read>
+std::string in_rows(const Read& read, std::int64_t bytes, const Shape& shape, std::int64_t element) {
+  std::string rows(static_cast<std::size_t>(bytes), '\0'), piece(1 << 20, '\0');
   Shape place(shape.size(), 0);
-  for (std::size_t i = 0; i < columns.size() / element; ++i) {
-    std::size_t row = 0;
-    for (std::size_t axis = 0; axis < shape.size(); ++axis) row = row * static_cast<std::size_t>(shape[axis]) + static_cast<std::size_t>(place[axis]);
-    std::memcpy(&rows[row * element], &columns[i * element], element);
-    for (std::size_t axis = 0; axis < shape.size() && ++place[axis] == shape[axis]; ++axis) place[axis] = 0;
+  for (std::int64_t done = 0; done < bytes;) {
+    const std::int64_t now = std::min(std::ssize(piece), bytes - done);
+    read(piece.data(), now);
+    done += now;
+    for (std::int64_t at = 0; at < now; at += element) {
+      Dim row = 0;
+      for (std::size_t axis = 0; axis < shape.size(); ++axis) row = row * shape[axis] + place[axis];
+      std::memcpy(&rows[static_cast<std::size_t>(row * element)], &piece[static_cast<std::size_t>(at)], static_cast<std::size_t>(element));
+      for (std::size_t axis = 0; axis < shape.size() && ++place[axis] == shape[axis]; ++axis) place[axis] = 0;
+    }
   }
   return rows;
 }
 }  // namespace
 
 NpzFile::NpzFile(const std::string& path) : archive_(std::make_shared<Archive>()) {
-  MappedFile{path};  // says what is wrong with a folder or a pipe, which libzip would wait for
+  archive_->bytes = MappedFile(path).size();  // says what is wrong with a folder or a pipe, which libzip would wait for
   archive_->path = path;
   int code = 0;
   archive_->zip = zip_open(path.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code);
@@ -167,7 +175,13 @@ NpzFile::Stream NpzFile::open(const TensorInfo& array) const {
   member.open(i);
   read_npy_header([&](std::int64_t count) { return member.next(count); }, member.where);
   const bool turned = archive_->fortran[static_cast<std::size_t>(i)] && array.shape.size() > 1;
-  if (turned) member.unpacked = in_rows(member.next(array.bytes), array.shape, static_cast<std::size_t>(element_bytes(array.dtype)));
+  if (!turned) return stream;
+  const std::int64_t most = archive_->bytes + most_beyond_file;
+  if (array.bytes > most)
+    fail(member.where, "at most ", most, " bytes (the file's and 256 MiB) are expected of an array in column order, which is turned in memory, got ",
+         array.bytes);
+  const auto read = [&](char* to, std::int64_t bytes) { member.read(to, bytes); };
+  member.unpacked = in_rows(read, array.bytes, array.shape, element_bytes(array.dtype));
   return stream;
 }
 

@@ -7,7 +7,8 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// An .npz file, its headers checked against the sizes in the archive before anything is allocated. Only float arrays are of use here; the names
-/// of others are known, and reading them is an Error.
+/// of others are known, and reading them is an Error. A small archive can unpack to a thousand times its size: whoever reads decides how much of an
+/// array is in memory at once.
 class NpzFile {
  public:
   /// Throws Error naming the file and the first thing that is wrong with it.
@@ -29,6 +30,7 @@ class NpzFile {
     struct Member;
     std::shared_ptr<Member> member_;
   };
+  /// An array in column order is turned in memory: one that is larger than the file and 256 MiB is an Error.
   Stream open(const TensorInfo& array) const;
 
  private:

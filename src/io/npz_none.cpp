@@ -4,7 +4,9 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-[[noreturn]] void no_library(const std::string& path) { fail(path, "a build with libzip is expected (Debian: libzip-dev), got one without"); }
+[[noreturn]] void no_library(const std::string& path) {
+  fail(path, "a build with libzip is expected (SIGLIP_ZIP=ON; Debian: libzip-dev), got one without");
+}
 }  // namespace
 
 NpzFile::NpzFile(const std::string& path) { no_library(path); }

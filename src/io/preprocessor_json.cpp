@@ -1,12 +1,23 @@
-// preprocessor_json.cpp — preprocessor_config.json, as transformers' SiglipImageProcessor reads and writes it.
+// preprocessor_json.cpp — how pictures become numbers, as transformers' SiglipImageProcessor reads and writes it.
+//
+// transformers 4 keeps it in preprocessor_config.json; SiglipProcessor of transformers 5 saves it within processor_config.json, under
+// "image_processor", and believes that one where both are there. A processor_config.json without the key is an old one: it says nothing here.
+#include "io/preprocessor_json.h"
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include "core/limits.h"
-#include "io/section.h"
 #include "siglip/pixels.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
+constexpr const char *own_file = "/preprocessor_config.json", *shared_file = "/processor_config.json", *key_within = "image_processor";
+
+bool is_there(const std::string& path) {
+  std::error_code none;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, none));
+}
+
 constexpr const char* key_of_profile = "resize_profile";
 
 Profile profile_of(const Section& root) {
@@ -22,7 +33,7 @@ Profile profile_of(const Section& root) {
   const Json* named = root.find(key_of_profile);
   if (!named) return profile;
   if (!named->is_string()) root.refuse(key_of_profile, "a profile's name");
-  return parse_profile(named->get<std::string>(), root.file + ": " + key_of_profile);
+  return parse_profile(named->get<std::string>(), root.file + ": " + root.prefix + key_of_profile);
 }
 
 int resample_of(const Section& root, Profile profile) {
@@ -41,7 +52,7 @@ Dim size_of(const Section& root) {
   Dim absent = 224;
   const Json* size = root.find("size");
   if (!size || size->is_null()) return absent;
-  Section section{Json::object(), root.file, "size."};
+  Section section{Json::object(), root.file, root.prefix + "size."};
   if (size->is_array() && size->size() == 2) {
     section.json = {{"height", (*size)[0]}, {"width", (*size)[1]}};
   } else {
@@ -70,8 +81,19 @@ std::array<double, 3> channels_of(const Section& root, const char* key, bool div
 }
 }  // namespace
 
+bool has_preprocessing(const std::string& folder) { return is_there(folder + own_file) || is_there(folder + shared_file); }
+
+Section preprocessing_section(const std::string& folder) {
+  if (is_there(folder + shared_file)) {
+    const Section processor = read_section(folder + shared_file);
+    if (const Json* within = processor.find(key_within); within && !within->is_null()) return processor.section(key_within);
+  }
+  if (!is_there(folder + own_file)) fail(folder, "preprocessor_config.json, or processor_config.json with image_processor, is expected, got neither");
+  return read_section(folder + own_file);
+}
+
 Preprocessing read_preprocessing(const std::string& folder) {
-  const Section root = read_section(folder + "/preprocessor_config.json");
+  const Section root = preprocessing_section(folder);
   Preprocessing p;
   p.profile = profile_of(root);
   p.resample = resample_of(root, p.profile);
@@ -103,6 +125,6 @@ void write_preprocessing(const std::string& folder, const Preprocessing& p) {
                      {"do_normalize", p.normalize},
                      {"image_mean", p.mean},
                      {"image_std", p.deviation}};
-  write_file(folder + "/preprocessor_config.json", json.dump(2) + "\n");
+  write_file(folder + own_file, json.dump(2) + "\n");
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,14 +1,12 @@
-// device_tiles.cu — a workspace cut to the device, and factors rounded: a thread for each number.
+// device_tiles.cu — a workspace cut to the device.
 #include "loss/device_tiles.h"
+#include "kernels.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
-namespace {
-constexpr int threads = 256;
-}
-
-DeviceTiles device_tiles(Dim B, Dim E, Dim doubles, bool bf16) {
+DeviceTiles device_tiles(Dim B, Dim E, Dim doubles) {
   const Dim cache = context().l2_bytes;
-  DeviceTiles tiles{{B, device_tile_edge(B, cache)}, E, bf16, 0, 0, 0, 0, 0};
+  const bool bf16 = bf16_products();
+  DeviceTiles tiles{{B, edge_of(B, E)}, E, bf16, 0, 0, 0, 0, 0};
   const Dim edge = tiles.ring.edge, n = tiles.ring.count(), real_bytes = static_cast<Dim>(sizeof(Real));
   const Dim block_bytes = edge * E * 2;  // a multiple of 32, for any E: an edge is a multiple of 16
   tiles.panel = bf16 ? std::clamp<Dim>(std::min(2 * cache, most_panel_bytes) / block_bytes, 1, n) : n;
@@ -19,16 +17,14 @@ DeviceTiles device_tiles(Dim B, Dim E, Dim doubles, bool bf16) {
   return tiles;
 }
 
-__global__ void round_element(__nv_bfloat16* y, const Real* x, Dim N) {
-  const Dim i = static_cast<Dim>(blockIdx.x) * threads + threadIdx.x;
-  if (i < N) put(y[i], x[i]);
+Factor factor_of(const DeviceTiles& tiles, Real* copy, const Real* x, Dim begin, Dim end) {
+  const Dim E = tiles.E;
+  return tiles.bf16 ? rounded(copy, x + begin * E, E, (end - begin) * E) : Factor{x + begin * E, E};
 }
 
-Factor factor_of(const DeviceTiles& tiles, Real* copy, const Real* x, Dim begin, Dim end) {
-  const Dim E = tiles.E, N = (end - begin) * E;
-  if (!tiles.bf16) return {x + begin * E, E};
-  auto* rounded = reinterpret_cast<__nv_bfloat16*>(copy);
-  KERNEL_LAUNCH(round_element, grid_of(N, threads), threads, rounded, x + begin * E, N);
-  return {rounded, E, false, CUDA_R_16BF};
+void loss_tile_edge(Dim edge) {
+  require(edge == 0 || (edge % 16 == 0 && edge >= 16 && edge <= most_tile_edge), "loss_tile_edge", "0 or a multiple of 16 up to ", most_tile_edge,
+          ", got ", edge);
+  context().tile_edge = edge;
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

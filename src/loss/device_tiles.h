@@ -3,14 +3,15 @@
 // A machine of the ring is here a panel of row blocks, whose images stay while the texts come round, block by block:
 //     for each panel, for each step: every row block of the panel meets the column block (first of the panel + s) mod n.
 // Where products round their factors to bf16, the images of a panel are rounded once, and each block of texts once for each panel; rounded, the
-// panel is twice as large as the second-level cache and at most 104 MiB (65,536 rows of E = 768), or one row block: next to nothing is rounded
-// twice, and the memory does not grow with the batch. Factors of Real are used where they lie, and all row blocks are one panel.
+// panel is twice as large as the second-level cache, at least one row block and at most 104 MiB (65,536 rows of E = 768): next to nothing is
+// rounded twice, and the memory grows with neither the batch nor E. Factors of Real are used where they lie, and all row blocks are one panel.
 #pragma once
 #include "cuda/product.h"
 #include "loss/tiles.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
 constexpr Dim most_panel_bytes = Dim{104} << 20;
+constexpr Dim most_tile_edge = 8192;  // that may be asked for
 
 struct DeviceTiles {
   Ring ring;
@@ -21,15 +22,17 @@ struct DeviceTiles {
   Dim logits, images, texts;
   Dim reals;  // all of it
 };
-DeviceTiles device_tiles(Dim B, Dim E, Dim doubles, bool bf16);
-DeviceTiles sigmoid_tiles(Dim B, Dim E);  // of the sigmoid loss, by the precision of products
+DeviceTiles device_tiles(Dim B, Dim E, Dim doubles);  // by the precision of products
+DeviceTiles sigmoid_tiles(Dim B, Dim E);              // of the sigmoid loss
+
+/// The edge of its tiles: device_tile_edge(), or what loss_tile_edge() asked for, and no more than the batch has.
+inline Dim edge_of(Dim B, Dim E) {
+  const Context& c = context();
+  return c.tile_edge ? std::min(c.tile_edge, blocks(B, 16) * 16) : device_tile_edge(B, E, c.l2_bytes);
+}
 
 /// Rows begin … end-1 of x (…, E): where they lie, or rounded into `copy`.
 Factor factor_of(const DeviceTiles& tiles, Real* copy, const Real* x, Dim begin, Dim end);
-inline Factor transposed(Factor f) {
-  f.transposed = !f.transposed;
-  return f;
-}
 inline Factor from_row(Factor f, Dim row) {
   const Dim bytes = f.type == CUDA_R_16BF ? 2 : static_cast<Dim>(sizeof(Real));
   f.data = static_cast<const char*>(f.data) + row * f.row * bytes;
@@ -55,8 +58,4 @@ void each_tile(const DeviceTiles& tiles, Real* workspace, const Real* u, const R
     }
   }
 }
-
-// A number as a factor of products holds it.
-__device__ inline void put(Real& to, Real x) { to = x; }
-__device__ inline void put(__nv_bfloat16& to, Real x) { to = __float2bfloat16(static_cast<float>(x)); }
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

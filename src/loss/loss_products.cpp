@@ -8,6 +8,7 @@
 #include "core/eigen.h"
 #include "kernels.h"
 #include "loss/ring_order.h"
+#include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 void cpu::sigmoid_loss_products(Real* du, Real* dv, Real* workspace, const Real* u, const Real* v, Dim B, Dim E) {
@@ -20,6 +21,10 @@ void cpu::sigmoid_loss_products(Real* du, Real* dv, Real* workspace, const Real*
     matrix(dv + tile.j * E, tile.columns, E).noalias() += s.transpose() * us;
   });
 }
+
+void cpu::loss_tile_edge(Dim edge) { require(edge == 0, "loss_tile_edge", "0 on the CPU, whose tiles follow from the batch, got ", edge); }
+
+void set_tile_edge(Device device, Dim edge) { LAUNCH(device, loss_tile_edge, edge); }
 
 void loss_products(const Tensor& u, const Tensor& v) {
   Dim reals = 0;

@@ -29,7 +29,7 @@
 //
 // shapes    u, du, v, dv : (B, E)   log_t, b, loss : (1)   image_ids, text_ids : (B)
 // saves     du, dv, dlog_t, db, made in forward     cost  6 B²E operations with gradient, 2 B²E without; B² (exp, log1p)
-// memory    inputs, gradients, one tile for each thread, 3 doubles for each block of rows
+// memory    inputs, gradients, one tile for each thread (16 at most), 3 doubles for each block of rows
 // numerics  softplus(x) = max(x, 0) + log1p(exp(-|x|)) and σ by the sign of x never overflow; the sums over pairs are double: B² terms of
 //           size 4.5e-5 each at the start would drown in a float sum. exp and log1p are Eigen's, off by at most 4.4 and 1.8 units in the last place
 //           (measured by tests/accuracy_test.cpp)
@@ -46,8 +46,7 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-constexpr Dim longest_row = 512;  // the largest tile_edge
-using RowArray = Eigen::Array<Real, Eigen::Dynamic, 1, 0, longest_row, 1>;
+using RowArray = Eigen::Array<Real, Eigen::Dynamic, 1, 0, largest_tile_edge, 1>;  // a row of a tile, on the stack
 
 struct Sums {
   double loss = 0, db = 0, dlog_t = 0;
@@ -86,7 +85,7 @@ void visit_row(Real* s, Dim i, const Tile& tile, const IsMatch& is_match, Real t
   if (!want_gradient) return;
   g /= divisor;
   sums.db += sum(g);
-  sums.dlog_t += sum(g * (l - b));
+  sums.dlog_t += sum(g * t * row);
   row = t * g;
 }
 }  // namespace
@@ -218,17 +217,27 @@ OpRow sigmoid_loss_row() {
                     {.about = "tile - 1", .shapes = {{15, 3}, {15, 3}, {1}, {1}}, .draws = gentle},
                     {.about = "tile", .shapes = {{16, 3}, {16, 3}, {1}, {1}}, .draws = gentle},
                     {.about = "tile + 1", .shapes = {{17, 3}, {17, 3}, {1}, {1}}, .draws = gentle},
-                    {.about = "ring of five, last tile ragged", .shapes = {{67, 2}, {67, 2}, {1}, {1}}, .draws = gentle},
-                    {.about = "logits about 80",
-                     .shapes = {{9, 4}, {9, 4}, {1}, {1}},
-                     .draws = {{0, 2}, {0, 2}, {3, 0.1}, {0, 1}},
-                     .float_tolerance = 1e-4},
+                    {.about = "ring of three, last tile ragged", .shapes = {{67, 2}, {67, 2}, {1}, {1}}, .draws = gentle},
+                    {.about = "ring of four, last tile ragged", .shapes = {{63, 2}, {63, 2}, {1}, {1}}, .draws = gentle},
+                    {.about = "logits about 80", .shapes = {{9, 4}, {9, 4}, {1}, {1}}, .draws = {{0, 2}, {0, 2}, {3, 0.1}, {0, 1}}},
                     {.about = "as at the start: t = 10, b = -10",
                      .shapes = {{33, 8}, {33, 8}, {1}, {1}},
                      .draws = {{0, 0.3}, {0, 0.3}, {2.302585, 0}, {-10, 0}}}},
-          .rejects = {{.about = "batches differ", .shapes = {{3, 2}, {4, 2}, {1}, {1}}},
-                      {.about = "no pair", .shapes = {{0, 2}, {0, 2}, {1}, {1}}},
-                      {.about = "two temperatures", .shapes = {{3, 2}, {3, 2}, {2}, {1}}}}};
+          .rejects =
+              {{.about = "batches differ",
+                .shapes = {{3, 2}, {4, 2}, {1}, {1}},
+                .message = "sigmoid_loss: u and v of one shape (B, E), got (3, 2) and (4, 2)"},
+               {.about = "rank 3",
+                .shapes = {{3, 2, 1}, {3, 2, 1}, {1}, {1}},
+                .message = "sigmoid_loss: u and v of one shape (B, E), got (3, 2, 1) and (3, 2, 1)"},
+               {.about = "no pair", .shapes = {{0, 2}, {0, 2}, {1}, {1}}, .message = "sigmoid_loss: at least one pair and one column, got (0, 2)"},
+               {.about = "no column", .shapes = {{3, 0}, {3, 0}, {1}, {1}}, .message = "sigmoid_loss: at least one pair and one column, got (3, 0)"},
+               {.about = "two temperatures",
+                .shapes = {{3, 2}, {3, 2}, {2}, {1}},
+                .message = "sigmoid_loss: log_t and b are one number each, got (2) and (1)"},
+               {.about = "three biases",
+                .shapes = {{3, 2}, {3, 2}, {1}, {3}},
+                .message = "sigmoid_loss: log_t and b are one number each, got (1) and (3)"}}};
 }
 
 OpRow sigmoid_loss_ids_row() {

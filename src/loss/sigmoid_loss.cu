@@ -7,13 +7,15 @@
 //           its own; at the end one block adds the slots. No atomics: the same bits on every run. t and b are read by the kernels: the host
 //           never waits
 // numerics  with y = -z l, a pair's loss is softplus(y) = max(y, 0) + log1p(e) and its g is -z σ(y), σ(y) = 1/(1 + e) or e/(1 + e), for
-//           e = exp(-|y|) <= 1: matches differ by signs alone. A thread takes one logarithm for all its pairs, which are 32 at most:
-//           Σ_k log1p(e_k) = log1p(q), 1 + q = Π_k (1 + e_k) <= 2^32, each step of q ← q + e (1 + q) off by half a unit in the last place
+//           e = exp(-|y|) <= 1: matches differ by signs alone; 1/(1 + e) may be off by two units in the last place. A thread takes one logarithm
+//           for all its pairs, which are 64 at most: Σ_k log1p(e_k) = log1p(q), 1 + q = Π_k (1 + e_k) <= 2^64, each step of q ← q + e (1 + q)
+//           off by half a unit in the last place
 // bf16      (a mode of float products) t g is written as bf16 over the first half of the logits' own row. A barrier lets all threads read their
-//           four logits first; the g of columns 512 k … 512 k + 511 come to lie over logits that lie no further right, so no later one is hit
+//           16 logits first; the g of columns 2048 k … 2048 k + 2047 come to lie over logits that lie no further right, so no later one is hit
 // memory    3 doubles for each row of a tile and edge² reals; with bf16 also 2 E bytes for each row of a panel and of a tile. The edge is at most
-//           4096, a panel 104 MiB (or one tile's rows): whatever B, at most 64 + 104 MiB + 8 KiB E = 174 MiB for E = 768 and floats; on 50 MiB
-//           of second-level cache the edge is at most 2560, which makes 25 + 100 + 4 MiB = 129 MiB, and 25 MiB without bf16
+//           4096, a panel 104 MiB, a tile's rows 32 MiB: in floats at most 64 + 104 + 32 = 200 MiB whatever B and E (to 2^20), 174 MiB for
+//           E = 768; on 50 MiB of second-level cache the edge is at most 2560, which makes 25 + 100 + 4 MiB = 129 MiB, and 25 MiB without bf16.
+//           The 33 MiB of the backend (context.h) are there anyway
 // shapes    of the products, for B = 65,536 and E = 768 on an H200 (132 multiprocessors, 50 to 60 MiB of second-level cache, so an edge of 2560
 //           or 2688): s has 400 pieces or more of 128 x 128, dU_i and dV_j have 120 or 126, nearly one for each multiprocessor. An edge of 1024
 //           would leave two thirds of them idle, and with t g beside the logits, not over them, the edge would be 2048 and 96 pieces. 676 or
@@ -25,36 +27,19 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR::cuda {
 namespace {
-constexpr int each = 4;  // neighbours that a thread takes at once: 16 bytes of float
-constexpr Dim columns_at_once = each * row_threads;
-static_assert(longest_device_edge <= 32 * row_threads, "the pairs of a thread share a logarithm, whose argument must not overflow");
+constexpr int each = 4;   // neighbours that a thread takes at once: 16 bytes of float
+constexpr int ahead = 4;  // such groups that it reads before it visits their pairs, so that their ways from the cache overlap
+constexpr int group_columns = each * row_threads, columns_at_once = ahead * group_columns;
+static_assert(longest_device_edge <= 64 * row_threads && most_tile_edge <= 64 * row_threads,
+              "the pairs of a thread share a logarithm, whose argument must not overflow");
 }  // namespace
 
-DeviceTiles sigmoid_tiles(Dim B, Dim E) { return device_tiles(B, E, 3 * device_tile_edge(B, context().l2_bytes), bf16_products()); }
+DeviceTiles sigmoid_tiles(Dim B, Dim E) { return device_tiles(B, E, 3 * edge_of(B, E)); }
 
 template <class T>
 struct alignas(each * sizeof(T)) Four {
   T at[each];
 };
-
-// Columns c … c+3 of a row; zeros where the tile has none.
-template <class T>
-__device__ Four<T> load(const T* row, Dim c, Dim columns) {
-  if (c + each <= columns) return *reinterpret_cast<const Four<T>*>(row + c);
-  Four<T> four;
-  for (int k = 0; k < each; ++k) four.at[k] = c + k < columns ? row[c + k] : T(0);
-  return four;
-}
-
-template <class T>
-__device__ void store(T* row, Dim c, Dim columns, const Four<T>& four) {
-  if (c + each <= columns) {
-    *reinterpret_cast<Four<T>*>(row + c) = four;
-    return;
-  }
-  for (int k = 0; k < each; ++k)
-    if (c + k < columns) row[c + k] = four.at[k];
-}
 
 // The pairs of one row that a thread has seen. h = -z σ(y), so g = h / divisor.
 struct RowSums {
@@ -63,8 +48,8 @@ struct RowSums {
 
 // One pair: its s comes in, its h comes out.
 __device__ inline Real visit_pair(RowSums& sums, Real s, Real t, Real b, bool match) {
-  const Real l = t * s + b, y = match ? -l : l, e = std::exp(-std::abs(y)), reciprocal = 1 / (1 + e);
-  const Real sigmoid = y >= 0 ? reciprocal : e * reciprocal, h = match ? -sigmoid : sigmoid;
+  const Real l = t * s + b, y = match ? -l : l, e = std::exp(-std::abs(y)), inverse = reciprocal(1 + e);
+  const Real sigmoid = y >= 0 ? inverse : e * inverse, h = match ? -sigmoid : sigmoid;
   sums.linear += y > 0 ? y : Real(0);
   sums.q += e * (1 + sums.q);
   sums.h += h;
@@ -72,31 +57,46 @@ __device__ inline Real visit_pair(RowSums& sums, Real s, Real t, Real b, bool ma
   return h;
 }
 
-// s: the logits of a tile before t and b, rows `edge` apart. own: the column of the first row's own text, which may lie outside the tile.
-template <class G>
+// s: the logits of a tile before t and b, rows `edge` apart. own: the column of the first row's own text, which may lie outside the tile; of use
+// without ids alone. Columns are counted in 32 bits: a tile has at most 8192.
+template <class G, bool by_ids>
 __global__ void sigmoid_loss_row(double* slots, Real* s, const Real* log_t, const Real* b, const std::int32_t* image_ids,
-                                 const std::int32_t* text_ids, Dim edge, Dim columns, Dim own, Real divisor, bool first, bool want_gradient) {
+                                 const std::int32_t* text_ids, int edge, int columns, int own, Real divisor, bool first, bool want_gradient) {
   SHARED(double, parts, 3 * row_threads);
-  const Dim r = blockIdx.x;
+  const int r = static_cast<int>(blockIdx.x);
   const Real t = std::exp(*log_t), bias = *b, factor = t / divisor;
-  const Real* row = s + r * edge;
-  G* g = reinterpret_cast<G*>(s + r * edge);
-  const std::int32_t id = image_ids ? image_ids[r] : 0;
+  const std::int32_t wanted = by_ids ? image_ids[r] : own + r;  // the id of a match, or its column
+  const Real* row = s + static_cast<Dim>(r) * edge;
+  G* g = reinterpret_cast<G*>(s + static_cast<Dim>(r) * edge);
   RowSums sums;
-  for (Dim begin = 0; begin < columns; begin += columns_at_once) {
-    const Dim c = begin + static_cast<Dim>(threadIdx.x) * each;
-    const Four<Real> four = load(row, c, columns);
-    __syncthreads();  // g may be narrower than s: what it comes to lie over has been read by now
-    Four<G> gradient;
-    for (int k = 0; k < each; ++k) {
-      Real h = 0;
-      if (c + k < columns) {
-        const bool match = image_ids ? text_ids[c + k] == id : c + k == own + r;
-        h = visit_pair(sums, four.at[k], t, bias, match);
-      }
-      put(gradient.at[k], factor * h);
+  for (int begin = 0; begin < columns; begin += columns_at_once) {
+    const int mine = begin + static_cast<int>(threadIdx.x) * each;
+    Four<Real> logits[ahead];
+    UNROLL for (int a = 0; a < ahead; ++a) {
+      const int c = mine + a * group_columns;
+      if (c + each <= columns)
+        logits[a] = *reinterpret_cast<const Four<Real>*>(row + c);
+      else
+        UNROLL for (int k = 0; k < each; ++k) logits[a].at[k] = c + k < columns ? row[c + k] : Real(0);
     }
-    if (want_gradient) store(g, c, columns, gradient);
+    if (sizeof(G) < sizeof(Real)) __syncthreads();  // what g comes to lie over has been read by now
+    UNROLL for (int a = 0; a < ahead; ++a) {
+      const int c = mine + a * group_columns;
+      Four<G> gradient;
+      const auto visit = [&](int k) {
+        const bool match = (by_ids ? text_ids[c + k] : c + k) == wanted;
+        put(gradient.at[k], factor * visit_pair(sums, logits[a].at[k], t, bias, match));
+      };
+      if (c + each <= columns) {
+        UNROLL for (int k = 0; k < each; ++k) visit(k);
+        if (want_gradient) *reinterpret_cast<Four<G>*>(g + c) = gradient;
+      } else {
+        UNROLL for (int k = 0; k < each; ++k) if (c + k < columns) {
+          visit(k);
+          if (want_gradient) g[c + k] = gradient.at[k];
+        }
+      }
+    }
   }
 
   parts[threadIdx.x] = double(sums.linear) + double(std::log1p(sums.q));
@@ -135,12 +135,14 @@ void sigmoid_loss_forward(Real* loss, Real* du, Real* dv, Real* dlog_t, Real* db
   double* slots = reinterpret_cast<double*>(workspace);
   Real* s = workspace + tiles.logits;
   const Factor g = tiles.bf16 ? Factor{s, 2 * edge, false, CUDA_R_16BF} : Factor{s, edge};
-  const auto sigmoid_loss_tile = tiles.bf16 ? sigmoid_loss_row<__nv_bfloat16> : sigmoid_loss_row<Real>;
+  const auto sigmoid_loss_tile = tiles.bf16 ? (image_ids ? sigmoid_loss_row<__nv_bfloat16, true> : sigmoid_loss_row<__nv_bfloat16, false>)
+                                            : (image_ids ? sigmoid_loss_row<Real, true> : sigmoid_loss_row<Real, false>);
   const bool want_gradient = du && dv;
   each_tile(tiles, workspace, u, v, [&](const Tile& tile, const Factor& us, const Factor& vs, bool new_rows, bool new_columns) {
     product(op, s, edge, us, transposed(vs), tile.rows, tile.columns, E, 0);
     KERNEL_LAUNCH(sigmoid_loss_tile, static_cast<unsigned>(tile.rows), row_threads, slots, s, log_t, b, image_ids ? image_ids + tile.i : nullptr,
-                  text_ids ? text_ids + tile.j : nullptr, edge, tile.columns, tile.i - tile.j, divisor, new_rows && new_columns, want_gradient);
+                  text_ids ? text_ids + tile.j : nullptr, static_cast<int>(edge), static_cast<int>(tile.columns), static_cast<int>(tile.i - tile.j),
+                  divisor, new_rows && new_columns, want_gradient);
     if (!want_gradient) return;
     product(op, du + tile.i * E, E, g, vs, tile.rows, E, tile.columns, new_rows ? 0 : 1);
     product(op, dv + tile.j * E, E, transposed(g), us, tile.columns, E, tile.rows, new_columns ? 0 : 1);

@@ -147,16 +147,25 @@ OpRow softmax_loss_row() {
     return add(one_side(in[0], in[1]), one_side(in[1], in[0]));
   };
   const std::vector<Draw> gentle{{0, 0.5}, {0, 0.5}, {0, 0.5}};
-  return {.name = "softmax_loss",
-          .shapes = "u, v (B, E), log_t (1) -> (1)",
-          .cost = "2 B^2 E forward, 6 B^2 E backward",
-          .call = [](const Tensors& in, const OpCase&) { return softmax_loss(in[0], in[1], in[2]); },
-          .reference = composition,
-          .cases = {{.about = "primes", .shapes = {{7, 5}, {7, 5}, {1}}, .draws = gentle},
-                    {.about = "tile + 1", .shapes = {{17, 3}, {17, 3}, {1}}, .draws = gentle},
-                    {.about = "ring of five, last tile ragged", .shapes = {{67, 2}, {67, 2}, {1}}, .draws = gentle},
-                    {.about = "one pair: constant", .shapes = {{1, 3}, {1, 3}, {1}}, .draws = gentle},
-                    {.about = "logits about 20", .shapes = {{9, 4}, {9, 4}, {1}}, .draws = {{0, 1}, {0, 1}, {2, 0.1}}, .float_tolerance = 1e-4}},
-          .rejects = {{.about = "batches differ", .shapes = {{3, 2}, {4, 2}, {1}}}, {.about = "no pair", .shapes = {{0, 2}, {0, 2}, {1}}}}};
+  return {
+      .name = "softmax_loss",
+      .shapes = "u, v (B, E), log_t (1) -> (1)",
+      .cost = "2 B^2 E forward, 6 B^2 E backward",
+      .call = [](const Tensors& in, const OpCase&) { return softmax_loss(in[0], in[1], in[2]); },
+      .reference = composition,
+      .cases = {{.about = "primes", .shapes = {{7, 5}, {7, 5}, {1}}, .draws = gentle},
+                {.about = "tile - 1", .shapes = {{15, 3}, {15, 3}, {1}}, .draws = gentle},
+                {.about = "tile", .shapes = {{16, 3}, {16, 3}, {1}}, .draws = gentle},
+                {.about = "tile + 1", .shapes = {{17, 3}, {17, 3}, {1}}, .draws = gentle},
+                {.about = "ring of three, last tile ragged", .shapes = {{67, 2}, {67, 2}, {1}}, .draws = gentle},
+                {.about = "ring of four, last tile ragged", .shapes = {{63, 2}, {63, 2}, {1}}, .draws = gentle},
+                {.about = "one pair: constant", .shapes = {{1, 3}, {1, 3}, {1}}, .draws = gentle},
+                {.about = "logits about 20", .shapes = {{9, 4}, {9, 4}, {1}}, .draws = {{0, 1}, {0, 1}, {2, 0.1}}},
+                {.about = "logits about 80", .shapes = {{9, 4}, {9, 4}, {1}}, .draws = {{0, 2}, {0, 2}, {3, 0.1}}}},
+      .rejects = {
+          {.about = "batches differ", .shapes = {{3, 2}, {4, 2}, {1}}, .message = "softmax_loss: u and v of one shape (B, E), got (3, 2) and (4, 2)"},
+          {.about = "no pair", .shapes = {{0, 2}, {0, 2}, {1}}, .message = "softmax_loss: at least one pair and one column, got (0, 2)"},
+          {.about = "no column", .shapes = {{3, 0}, {3, 0}, {1}}, .message = "softmax_loss: at least one pair and one column, got (3, 0)"},
+          {.about = "two temperatures", .shapes = {{3, 2}, {3, 2}, {2}}, .message = "softmax_loss: log_t is one number, got (2)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -4,7 +4,8 @@
 // forward   per tile: logits; each row's and each column's largest and Σ exp(l - largest) join what the row or column has so far. The tiles follow
 //           one another (device_tiles.h), and of each launch one block has a row or a column: the order of all sums is fixed, nothing is atomic
 // backward  the tile again, then t g in its place, then two products
-// memory    edge² reals, 5 B doubles: (largest, sum) of rows and of columns, the diagonal. Backward keeps its sums in the same place
+// memory    edge² reals, 5 B doubles: (largest, sum) of rows and of columns, the diagonal. Backward keeps its sums in the same place. With bf16 the
+//           rounded factors of a panel and of a tile, as in sigmoid_loss.cu
 #include <limits>
 #include "cuda/reduce.h"
 #include "kernels.h"
@@ -15,7 +16,7 @@ namespace {
 constexpr int across = 32, down = 8;  // threads of a block of columns
 constexpr Real nothing = -std::numeric_limits<Real>::infinity();
 
-DeviceTiles tiles_of(Dim B, Dim E) { return device_tiles(B, E, 5 * B, false); }
+DeviceTiles tiles_of(Dim B, Dim E) { return device_tiles(B, E, 5 * B); }
 }  // namespace
 
 // ln Σ exp(l) of a growing set, as on the CPU: its largest, and Σ exp(l - largest).
@@ -98,21 +99,26 @@ __global__ void softmax_loss_sums(Real* loss, Real* log_sums, const double* row_
   if (threadIdx.x == 0) *loss = static_cast<Real>(total / (2 * double(B)));
 }
 
-// s comes in, t g goes out; the row's Σ g l joins its slot.
+// s comes in, t g goes out, rounded if G is bf16 and then over the first half of the row; the row's Σ g l joins its slot.
+template <class G>
 __global__ void softmax_loss_gradient_row(double* slots, Real* s, const Real* log_t, const Real* dloss, const Real* row_log_sums,
                                           const Real* column_log_sums, Dim edge, Dim columns, Dim own, Dim B, bool first) {
   SHARED(double, partial, warps);
   const Dim r = blockIdx.x;
   const Real t = std::exp(*log_t), factor = *dloss / static_cast<Real>(2 * B);
-  Real* row = s + r * edge;
+  const Real* row = s + r * edge;
+  G* gradient = reinterpret_cast<G*>(s + r * edge);
   double sum = 0;
-  for (Dim c = threadIdx.x; c < columns; c += row_threads) {
-    const Real l = t * row[c];
+  for (Dim begin = 0; begin < columns; begin += row_threads) {
+    const Dim c = begin + threadIdx.x;
+    const Real l = c < columns ? t * row[c] : Real(0);
+    if (sizeof(G) < sizeof(Real)) __syncthreads();  // what the narrower gradient comes to lie over has been read by now
+    if (c >= columns) continue;
     Real g = std::exp(l - row_log_sums[r]) + std::exp(l - column_log_sums[c]);
     if (c == own + r) g -= 2;
     g *= factor;
     sum += double(g * l);
-    row[c] = t * g;
+    put(gradient[c], t * g);
   }
   sum = block_reduce(sum, partial, Sum());
   if (threadIdx.x == 0) slots[r] = sum + (first ? 0 : slots[r]);
@@ -151,10 +157,11 @@ void softmax_loss_backward(Real* du, Real* dv, Real* dlog_t, Real* workspace, co
   const Dim edge = tiles.ring.edge;
   double* slots = reinterpret_cast<double*>(workspace);
   Real* s = workspace + tiles.logits;
-  const Factor g{s, edge};
+  const Factor g = tiles.bf16 ? Factor{s, 2 * edge, false, CUDA_R_16BF} : Factor{s, edge};
+  const auto softmax_loss_gradient_tile = tiles.bf16 ? softmax_loss_gradient_row<__nv_bfloat16> : softmax_loss_gradient_row<Real>;
   each_tile(tiles, workspace, u, v, [&](const Tile& tile, const Factor& us, const Factor& vs, bool new_rows, bool new_columns) {
     product(op, s, edge, us, transposed(vs), tile.rows, tile.columns, E, 0);
-    KERNEL_LAUNCH(softmax_loss_gradient_row, static_cast<unsigned>(tile.rows), row_threads, slots, s, log_t, dloss, log_sums + tile.i,
+    KERNEL_LAUNCH(softmax_loss_gradient_tile, static_cast<unsigned>(tile.rows), row_threads, slots, s, log_t, dloss, log_sums + tile.i,
                   log_sums + B + tile.j, edge, tile.columns, tile.i - tile.j, B, new_rows && new_columns);
     if (du) product(op, du + tile.i * E, E, g, vs, tile.rows, E, tile.columns, 1);
     if (dv) product(op, dv + tile.j * E, E, transposed(g), us, tile.columns, E, tile.rows, 1);

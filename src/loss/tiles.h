@@ -35,14 +35,16 @@ struct Ring {
 
 /// The edge of a tile on the CPU: a function of B alone. 512² logits (1 MiB) stay in the second-level cache and make products near full speed;
 /// small batches are cut in four, so that there is something to share.
-inline Dim tile_edge(Dim B) { return std::clamp<Dim>(blocks(blocks(B, 4), 16) * 16, 16, 512); }
+constexpr Dim largest_tile_edge = 512;
+inline Dim tile_edge(Dim B) { return std::clamp<Dim>(blocks(blocks(B, 4), 16) * 16, 16, largest_tile_edge); }
 
-/// The same on a device: a function of B and of its second-level cache, of which the logits take half at most; the rest is for the factors that
-/// pass by. Then the batch is cut into that many blocks evenly, by 128, the extent of the pieces that tensor cores work on (by 16 where the
-/// cache is too small for that).
-constexpr Dim longest_device_edge = 4096;
-inline Dim device_tile_edge(Dim B, Dim cache_bytes) {
-  const Dim fits = static_cast<Dim>(std::sqrt(static_cast<double>(cache_bytes / 2 / static_cast<Dim>(sizeof(Real)))));
+/// The same on a device: a function of B, E and its second-level cache, of which the logits take half at most; the rest is for the factors that
+/// pass by. A block of very wide rows (E > 4096) has at most 2^24 numbers, 32 MiB once rounded to bf16. Then the batch is cut into that many
+/// blocks evenly, by 128, the extent of the pieces that tensor cores work on (by 16 where fewer rows than that fit).
+constexpr Dim longest_device_edge = 4096, most_block_numbers = Dim{1} << 24;
+inline Dim device_tile_edge(Dim B, Dim E, Dim cache_bytes) {
+  const Dim fits =
+      std::min(static_cast<Dim>(std::sqrt(static_cast<double>(cache_bytes / 2 / static_cast<Dim>(sizeof(Real))))), most_block_numbers / E);
   const Dim unit = fits >= 128 ? 128 : 16, most = std::clamp(fits / unit * unit, unit, longest_device_edge);
   return blocks(blocks(B, blocks(B, most)), unit) * unit;
 }

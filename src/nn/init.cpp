@@ -8,19 +8,13 @@
 //   other biases, shifts                     0;      scales of layer norms  1
 //   log_t                                    ln 10;  b  as given
 #include <cmath>
+#include "core/hash.h"
 #include "siglip/error.h"
 #include "siglip/model.h"
 #include "siglip/rng.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-// FNV-1a: a stream of random numbers for each name.
-std::uint64_t hash(const std::string& name) {
-  std::uint64_t h = 14695981039346656037u;
-  for (char c : name) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return h;
-}
-
 struct Draws {
   const Tensor& x;
   Rng random;
@@ -47,7 +41,7 @@ bool has(const std::string& name, const char* part) { return name.find(part) != 
 
 void initialize(const Parameter& p, std::uint64_t seed, double bias) {
   const std::string& name = p.name;
-  Draws draw{p.value, Rng(seed, hash(name))};
+  Draws draw{p.value, Rng(seed, fnv1a(name))};  // each name has a stream of its own
   const Dim C = p.value.columns();
   if (name == "logit_scale") return draw.constant(std::log(10.0));
   if (name == "logit_bias") return draw.constant(bias);

@@ -12,8 +12,12 @@
 #include "siglip/tape.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+constexpr Dim block = 1 << 14;
+}
+
 void cpu::add_forward(Real* z, const Real* x, const Real* y, Dim N) {
-  parallel_blocks(N, 1 << 14, [=](Dim begin, Dim end) {
+  parallel_blocks(N, block, [=](Dim begin, Dim end) {
     for (Dim i = begin; i < end; ++i) z[i] = x[i] + y[i];
   });
 }
@@ -45,7 +49,9 @@ OpRow add_row() {
           .call = [](const Tensors& in, const OpCase&) { return add(in[0], in[1]); },
           .cases = {{.about = "primes", .shapes = {{5, 13}, {5, 13}}},
                     {.about = "a scalar", .shapes = {{}, {}}},
-                    {.about = "rank 3, mean 1000", .shapes = {{2, 3, 5}, {2, 3, 5}}, .draws = {{1e3, 1}}}},
-          .rejects = {{.about = "shapes differ", .shapes = {{2, 3}, {3, 2}}}}};
+                    {.about = "rank 3, mean 1000", .shapes = {{2, 3, 5}, {2, 3, 5}}, .draws = {{1e3, 1}}},
+                    {.about = "block - 1", .shapes = {{block - 1}, {block - 1}}},
+                    {.about = "block + 1", .shapes = {{block + 1}, {block + 1}}}},
+          .rejects = {{.about = "shapes differ", .shapes = {{2, 3}, {3, 2}}, .message = "add: x and y have one shape, got (2, 3) and (3, 2)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -59,6 +59,8 @@ OpRow add_rows_row() {
                     {.about = "one row", .shapes = {{1, 7}, {7}}},
                     {.about = "column block + 1", .shapes = {{3, 65}, {65}}},
                     {.about = "mean 1000", .shapes = {{2, 3}, {3}}, .draws = {{1e3, 1}}}},
-          .rejects = {{.about = "other axes", .shapes = {{2, 3}, {2}}}, {.about = "b is larger", .shapes = {{3}, {2, 3}}}}};
+          .rejects = {{.about = "other axes", .shapes = {{2, 3}, {2}}, .message = "add_rows: b has the trailing axes of x, got x (2, 3) and b (2)"},
+                      {.about = "b is larger", .shapes = {{3}, {2, 3}}, .message = "add_rows: b has the trailing axes of x, got x (3) and b (2, 3)"},
+                      {.about = "no column", .shapes = {{2, 0}, {0}}, .message = "add_rows: b has the trailing axes of x, got x (2, 0) and b (0)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -124,7 +124,7 @@ __device__ void keep_dl(Real* weights, const Real (&p)[per][per], const Real (&d
     for (int c = 0; c < per; ++c) weights[row(r) * tile_row + column(c)] = p[r][c] * (dp[r][c] - dots[r]) * factor;
 }
 
-Dim tiles(Dim count) { return (count + tile - 1) / tile; }
+Dim tiles(Dim count) { return blocks(count, tile); }
 }  // namespace
 
 __global__ void attention_forward_queries(Real* y, Real* log_sum, const Real* q, const Real* k, const Real* v, Dim T, Dim S, Dim H, Dim D,

@@ -73,7 +73,9 @@ OpRow gelu_row() {
           .reference = [=](const Tensors& in, const OpCase&) { return plain::map(in[0], tanh_form, derivative); },
           .cases = {{.about = "primes", .shapes = {{5, 13}}},
                     {.about = "wide", .shapes = {{7, 11}}, .draws = {{0, 4}}},
-                    {.about = "block size + 1", .shapes = {{2049}}},
+                    {.about = "block size + 1", .shapes = {{block + 1}}},
+                    {.about = "a thread's blocks - 1", .shapes = {{8 * block - 1}}},
+                    {.about = "a thread's blocks + 1", .shapes = {{8 * block + 1}}},
                     {.about = "mean 1000: the identity", .shapes = {{3, 5}}, .draws = {{1e3, 1}}},
                     {.about = "mean -80: nothing passes", .shapes = {{3, 5}}, .draws = {{-80, 1}}}}};
 }

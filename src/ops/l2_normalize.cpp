@@ -5,7 +5,8 @@
 // backward  moving along y changes only the length, which is divided away:  dx_n += (dy_n - y_n <y_n, dy_n>) / norm_n
 //           (below 1e-12 the length is constant: dx_n += dy_n / 1e-12)
 // saves     y, norm           cost  4 NC operations
-// numerics  squares are summed in double, so rows of length 1e-30 … 1e30 do not under- or overflow
+// numerics  squares are summed in double, so no row of floats over- or underflows; every row of length 1e-12 or more comes out at length 1,
+//           shorter ones shorter, zeros as zeros
 // source    Zhai et al. 2023, algorithm 1; the floor as in PyTorch's normalize
 #include <cmath>
 #include "check/rows.h"
@@ -63,18 +64,26 @@ OpRow l2_normalize_row() {
   const auto composition = [](const Tensors& in, const OpCase&) {
     const Tensor x = in[0].reshape({in[0].rows(), in[0].columns()});
     const Tensor reciprocal = plain::map(
-        plain::sum_columns(plain::multiply(x, x)), [](double s) { return 1 / std::sqrt(s); }, [](double s) { return -0.5 / (s * std::sqrt(s)); });
+        plain::sum_columns(plain::multiply(x, x)), [](double s) { return 1 / std::max(std::sqrt(s), 1e-12); },
+        [](double s) { return std::sqrt(s) > 1e-12 ? -0.5 / (s * std::sqrt(s)) : 0; });
     return plain::multiply(x, plain::spread_columns(reciprocal, x.columns())).reshape(in[0].shape());
   };
-  return {.name = "l2_normalize",
-          .shapes = "x (..., C) -> (..., C)",
-          .cost = "4 NC",
-          .call = [](const Tensors& in, const OpCase&) { return l2_normalize(in[0]); },
-          .reference = composition,
-          .cases = {{.about = "primes", .shapes = {{5, 13}}},
-                    {.about = "rank 3", .shapes = {{2, 3, 4}}},
-                    {.about = "block + 1", .shapes = {{17, 3}}},
-                    {.about = "mean 1000", .shapes = {{3, 33}}, .draws = {{1e3, 1}}, .float_tolerance = 3e-4, .step = 0x1p-4}},
-          .rejects = {{.about = "a scalar", .shapes = {{}}}}};
+  return {
+      .name = "l2_normalize",
+      .shapes = "x (..., C) -> (..., C)",
+      .cost = "4 NC",
+      .call = [](const Tensors& in, const OpCase&) { return l2_normalize(in[0]); },
+      .reference = composition,
+      .cases = {{.about = "primes", .shapes = {{5, 13}}},
+                {.about = "rank 3", .shapes = {{2, 3, 4}}},
+                {.about = "block + 1", .shapes = {{17, 3}}},
+                {.about = "one column: the sign", .shapes = {{7, 1}}},
+                {.about = "rows of zeros", .shapes = {{3, 4}}, .draws = {{0, 0}}, .step = 0x1p-50},
+                {.about = "shorter than the floor", .shapes = {{3, 4}}, .draws = {{0, 1e-14}}, .step = 0x1p-60},
+                {.about = "length 1e-11", .shapes = {{3, 4}}, .draws = {{0, 1e-11}}, .step = 0x1p-50},
+                {.about = "length 1e30", .shapes = {{3, 4}}, .draws = {{0, 1e30}}, .step = 0x1p86},
+                {.about = "mean 1000", .shapes = {{3, 33}}, .draws = {{1e3, 1}}, .step = 0x1p-4}},
+      .rejects = {{.about = "a scalar", .shapes = {{}}, .message = "l2_normalize: x has a last axis of at least one column, got shape ()"},
+                  {.about = "no column", .shapes = {{3, 0}}, .message = "l2_normalize: x has a last axis of at least one column, got shape (3, 0)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

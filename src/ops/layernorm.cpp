@@ -108,16 +108,22 @@ OpRow layernorm_row() {
     const auto along_rows = [&](const Tensor& row) { return plain::gather(row, x.shape(), [C](Dim i) { return i % C; }); };
     return add_rows(plain::multiply(h, along_rows(in[1])), in[2]).reshape(in[0].shape());
   };
-  return {.name = "layernorm",
-          .shapes = "x (..., C), gamma (C), beta (C) -> (..., C)",
-          .cost = "8 NC",
-          .call = [](const Tensors& in, const OpCase&) { return layernorm(in[0], in[1], in[2]); },
-          .reference = composition,
-          .cases = {{.about = "primes", .shapes = {{5, 13}, {13}, {13}}},
-                    {.about = "four columns", .shapes = {{5, 4}, {4}, {4}}},
-                    {.about = "rank 3", .shapes = {{2, 3, 5}, {5}, {5}}},
-                    {.about = "row block + 1", .shapes = {{257, 8}, {8}, {8}}, .float_tolerance = 1e-4},
-                    {.about = "mean 1000", .shapes = {{3, 33}, {33}, {33}}, .draws = {{1e3, 1}, {0, 1}}, .float_tolerance = 1e-3}},  // measured 2e-4
-          .rejects = {{.about = "gamma too short", .shapes = {{2, 3}, {2}, {3}}}, {.about = "no column", .shapes = {{2, 0}, {0}, {0}}}}};
+  return {
+      .name = "layernorm",
+      .shapes = "x (..., C), gamma (C), beta (C) -> (..., C)",
+      .cost = "8 NC",
+      .call = [](const Tensors& in, const OpCase&) { return layernorm(in[0], in[1], in[2]); },
+      .reference = composition,
+      .cases = {{.about = "primes", .shapes = {{5, 13}, {13}, {13}}},
+                {.about = "four columns", .shapes = {{5, 4}, {4}, {4}}},
+                {.about = "one column: beta alone", .shapes = {{7, 1}, {1}, {1}}, .draws = {{0, 1}, {2, 0}, {0, 1}}},
+                {.about = "rank 3", .shapes = {{2, 3, 5}, {5}, {5}}},
+                {.about = "row block + 1", .shapes = {{257, 8}, {8}, {8}}},
+                {.about = "mean 1000", .shapes = {{3, 33}, {33}, {33}}, .draws = {{1e3, 1}, {0, 1}}, .float_tolerance = 5e-4}},  // measured 4e-5
+      .rejects = {
+          {.about = "gamma too short", .shapes = {{2, 3}, {2}, {3}}, .message = "layernorm: gamma and beta have shape (3), got (2) and (3)"},
+          {.about = "beta too long", .shapes = {{2, 3}, {3}, {4}}, .message = "layernorm: gamma and beta have shape (3), got (3) and (4)"},
+          {.about = "no column", .shapes = {{2, 0}, {0}, {0}}, .message = "layernorm: x has a last axis of at least one column, got shape (2, 0)"},
+          {.about = "a scalar", .shapes = {{}, {1}, {1}}, .message = "layernorm: x has a last axis of at least one column, got shape ()"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -53,13 +53,13 @@ void layernorm_forward(Real* y, Real* mean, Real* rstd, const Real* x, const Rea
   KERNEL_LAUNCH(layernorm_forward_row, grid_of(N, 1), row_threads, y, mean, rstd, x, gamma, beta, C, eps);
 }
 
-void layernorm_workspace(Dim* reals, Dim N, Dim C) { *reals = 2 * grid_of(N, share_rows(N)).x * C; }
+void layernorm_workspace(Dim* reals, Dim N, Dim C) { *reals = 2 * blocks(N, share_rows(N)) * C; }
 
 void layernorm_backward(Real* dx, Real* dgamma, Real* dbeta, Real* workspace, const Real* dy, const Real* mean, const Real* rstd, const Real* x,
                         const Real* gamma, Dim N, Dim C) {
   if (dx) KERNEL_LAUNCH(layernorm_backward_row, grid_of(N, 1), row_threads, dx, dy, mean, rstd, x, gamma, C);
   if (!dgamma && !dbeta) return;
-  const Dim rows = share_rows(N), count = grid_of(N, rows).x;
+  const Dim rows = share_rows(N), count = blocks(N, rows);
   Real *dgamma_shares = workspace, *dbeta_shares = workspace + count * C;
   const dim3 grid(grid_of(N, rows).x, grid_of(C, row_threads).x);
   KERNEL_LAUNCH(layernorm_backward_share, grid, row_threads, dgamma_shares, dbeta_shares, dy, mean, rstd, x, rows, N, C);

@@ -6,11 +6,13 @@
 //           dw = dyᵀ x         dw_mk    += Σ_n dy_nm x_nk
 //           dbias = Σ_n dy_n   dbias_m  += Σ_n dy_nm
 // saves     x, w              cost  2 NMK operations forward, 4 NMK backward
-// numerics  Eigen's product, one thread in each block; block borders depend on N, M, K alone, so the bits do not depend on the threads
+// numerics  Eigen's product, one thread in each block; few rows forward have a product of their own, where Eigen would spend its time on packing w.
+//           Block borders depend on N, M, K alone, so the bits do not depend on the threads
 #include <algorithm>
 #include "check/rows.h"
 #include "core/eigen.h"
 #include "core/parallel.h"
+#include "core/small_product.h"
 #include "kernels.h"
 #include "siglip/error.h"
 #include "siglip/ops.h"
@@ -25,10 +27,21 @@ Dim row_block(Dim N) {
   return std::max<Dim>(16, blocks(blocks(N, count), 16) * 16);
 }
 
-// Few rows: cut the columns of y as well, so that eight threads have work.
+// Cut the columns of y as well, so that eight threads have work.
 Dim column_block(Dim N, Dim M) {
   const Dim wanted = blocks(8, blocks(N, row_block(N)));
   return std::max<Dim>(128, blocks(blocks(M, wanted), 64) * 64);
+}
+
+// A picture of 224 pixels in patches of 16 has 196 rows, a text 64: too few for the packing of w to pay.
+bool few_rows(Dim N) { return N <= 512; }
+
+// x in panels of rows, which all threads share; then each takes its rows of w, where they lie.
+void forward_of_few(Real* y, Real* panels, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
+  parallel_blocks(N, panel, [=](Dim begin, Dim end) { pack_panels(panels + begin * K, {x + begin * K, 1, K}, K, end - begin); });
+  parallel_blocks(M, 48, [=](Dim begin, Dim end) {  // whole tiles of 2, 6 or 8 rows
+    small_product_transposed(y + begin, M, {w + begin * K, K, 1}, panels, bias ? bias + begin : nullptr, end - begin, N, K);
+  });
 }
 }  // namespace
 
@@ -37,7 +50,13 @@ void cpu::matmul_precision(MatmulPrecision precision) {
           precision == MatmulPrecision::tf32 ? "tf32" : "bf16");
 }
 
-void cpu::matmul_forward(Real* y, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
+void cpu::matmul_workspace(Dim* forward, Dim* backward, Dim N, Dim M, Dim K) {
+  *forward = few_rows(N) ? panels_size(K, N) : 0;
+  *backward = blocks(N, row_block(N)) * M * (K + 1);
+}
+
+void cpu::matmul_forward(Real* y, Real* workspace, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
+  if (few_rows(N)) return forward_of_few(y, workspace, x, w, bias, N, M, K);
   const Dim rows = row_block(N), columns = column_block(N, M), across = blocks(M, columns);
   parallel_for(blocks(N, rows) * across, [=](Dim block) {
     const Dim n = block / across * rows, m = block % across * columns;
@@ -53,8 +72,6 @@ void cpu::matmul_forward(Real* y, const Real* x, const Real* w, const Real* bias
     }
   });
 }
-
-void cpu::matmul_workspace(Dim* reals, Dim N, Dim M, Dim K) { *reals = blocks(N, row_block(N)) * M * (K + 1); }
 
 // Each block of rows gives its rows of dx and its share of dw and dbias; the shares are added in the order of the blocks.
 void cpu::matmul_backward(Real* dx, Real* dw, Real* dbias, Real* workspace, const Real* dy, const Real* x, const Real* w, Dim N, Dim M, Dim K) {
@@ -86,9 +103,9 @@ struct Matmul final : Op {
   Saved saved() const override { return {{"x", x}, {"w", w}}; }
   void backward() override {
     const Dim N = x.rows(), M = w.dim(0), K = w.dim(1);
-    Dim reals = 0;
-    LAUNCH(y.device(), matmul_workspace, &reals, N, M, K);
-    const Tensor workspace({reals}, y.device());
+    Dim forward = 0, backward = 0;
+    LAUNCH(y.device(), matmul_workspace, &forward, &backward, N, M, K);
+    const Tensor workspace({backward}, y.device());
     LAUNCH(y.device(), matmul_backward, x.grad(), w.grad(), bias.defined() ? bias.grad() : nullptr, workspace.data(), y.grad(), x.data(), w.data(), N,
            M, K);
   }
@@ -96,13 +113,17 @@ struct Matmul final : Op {
 }  // namespace
 
 Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias) {
-  require(w.rank() == 2, "matmul", "w has shape (M, K), got ", w.shape());
+  require(w.rank() == 2 && w.dim(1) >= 1, "matmul", "w has shape (M, K), K >= 1, got ", w.shape());
   require(x.rank() >= 1 && x.columns() == w.dim(1), "matmul", "columns of x = columns of w = ", w.dim(1), ", got x of shape ", x.shape());
   require(!bias.defined() || bias.shape() == Shape{w.dim(0)}, "matmul", "bias has shape (", w.dim(0), "), got ", bias.shape());
   Shape shape = x.shape();
   shape.back() = w.dim(0);
   Tensor y(shape, x.device());
-  LAUNCH(x.device(), matmul_forward, y.data(), x.data(), w.data(), bias.defined() ? bias.data() : nullptr, x.rows(), w.dim(0), w.dim(1));
+  Dim forward = 0, backward = 0;
+  LAUNCH(x.device(), matmul_workspace, &forward, &backward, x.rows(), w.dim(0), w.dim(1));
+  const Tensor workspace({forward}, x.device());
+  LAUNCH(x.device(), matmul_forward, y.data(), workspace.data(), x.data(), w.data(), bias.defined() ? bias.data() : nullptr, x.rows(), w.dim(0),
+         w.dim(1));
   return recorded(y, {x, w, bias}, Matmul(x, w, bias, y));
 }
 
@@ -118,9 +139,14 @@ OpRow matmul_row() {
                     {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}}},
                     {.about = "a row vector", .shapes = {{19}, {6, 19}}},
                     {.about = "two blocks and a row", .shapes = {{1025, 2}, {3, 2}}},
-                    {.about = "column blocks", .shapes = {{3, 2}, {259, 2}}},
+                    {.about = "column blocks", .shapes = {{513, 2}, {259, 2}}},
+                    {.about = "a panel and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}}},
                     {.about = "mean 1000", .shapes = {{4, 17}, {3, 17}}, .draws = {{1e3, 1}, {0, 1}}}},
-          .rejects = {{.about = "columns differ", .shapes = {{2, 3}, {4, 5}}}, {.about = "w is no matrix", .shapes = {{2, 3}, {3}}}}};
+          .rejects = {
+              {.about = "columns differ", .shapes = {{2, 3}, {4, 5}}, .message = "matmul: columns of x = columns of w = 5, got x of shape (2, 3)"},
+              {.about = "x is a scalar", .shapes = {{}, {4, 1}}, .message = "matmul: columns of x = columns of w = 1, got x of shape ()"},
+              {.about = "w is no matrix", .shapes = {{2, 3}, {3}}, .message = "matmul: w has shape (M, K), K >= 1, got (3)"},
+              {.about = "no column", .shapes = {{2, 0}, {4, 0}}, .message = "matmul: w has shape (M, K), K >= 1, got (4, 0)"}}};
 }
 
 OpRow matmul_bias_row() {
@@ -131,9 +157,9 @@ OpRow matmul_bias_row() {
           .reference = [](const Tensors& in, const OpCase&) { return add_rows(matmul(in[0], in[1]), in[2]); },
           .cases = {{.about = "primes", .shapes = {{5, 13}, {7, 13}, {7}}},
                     {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}, {5}}},
-                    {.about = "block size - 1", .shapes = {{511, 2}, {3, 2}, {3}}},
-                    {.about = "block size + 1", .shapes = {{513, 2}, {3, 2}, {3}}},
-                    {.about = "column blocks", .shapes = {{3, 2}, {259, 2}, {259}}}},
-          .rejects = {{.about = "bias too long", .shapes = {{2, 3}, {4, 3}, {5}}}}};
+                    {.about = "few rows", .shapes = {{511, 2}, {3, 2}, {3}}},
+                    {.about = "one more row than few", .shapes = {{513, 2}, {3, 2}, {3}}},
+                    {.about = "a panel and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}, {105}}}},
+          .rejects = {{.about = "bias too long", .shapes = {{2, 3}, {4, 3}, {5}}, .message = "matmul: bias has shape (4), got (5)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -81,17 +81,23 @@ OpRow patch_embedding_row() {
     }
     return add_rows(y, in[2]);
   };
-  return {.name = "patch_embedding",
-          .shapes = "images (B, 3, S, S), weight (C, 3, P, P), bias (C) -> (B, T, C)",
-          .cost = "6 BTCP^2",
-          .call = [](const Tensors& in, const OpCase&) { return patch_embedding(in[0], in[1], in[2]); },
-          .reference = composition,
-          .cases = {{.about = "four patches", .shapes = {{2, 3, 4, 4}, {5, 3, 2, 2}, {5}}},
-                    {.about = "one patch", .shapes = {{1, 3, 3, 3}, {2, 3, 3, 3}, {2}}},
-                    {.about = "leftover pixels", .shapes = {{1, 3, 7, 7}, {2, 3, 3, 3}, {2}}},
-                    {.about = "single pixels", .shapes = {{1, 3, 2, 2}, {3, 3, 1, 1}, {3}}}},
-          .rejects = {{.about = "a patch larger than the picture", .shapes = {{1, 3, 2, 2}, {2, 3, 3, 3}, {2}}},
-                      {.about = "one channel", .shapes = {{1, 1, 4, 4}, {2, 3, 2, 2}, {2}}},
-                      {.about = "no square", .shapes = {{1, 3, 4, 5}, {2, 3, 2, 2}, {2}}}}};
+  return {
+      .name = "patch_embedding",
+      .shapes = "images (B, 3, S, S), weight (C, 3, P, P), bias (C) -> (B, T, C)",
+      .cost = "6 BTCP^2",
+      .call = [](const Tensors& in, const OpCase&) { return patch_embedding(in[0], in[1], in[2]); },
+      .reference = composition,
+      .cases = {{.about = "four patches", .shapes = {{2, 3, 4, 4}, {5, 3, 2, 2}, {5}}},
+                {.about = "one patch", .shapes = {{1, 3, 3, 3}, {2, 3, 3, 3}, {2}}},
+                {.about = "leftover pixels", .shapes = {{1, 3, 7, 7}, {2, 3, 3, 3}, {2}}},
+                {.about = "single pixels", .shapes = {{1, 3, 2, 2}, {3, 3, 1, 1}, {3}}}},
+      .rejects = {{.about = "a patch larger than the picture",
+                   .shapes = {{1, 3, 2, 2}, {2, 3, 3, 3}, {2}},
+                   .message = "patchify: a patch edge from 1 to the image's 2, got 3"},
+                  {.about = "one channel", .shapes = {{1, 1, 4, 4}, {2, 3, 2, 2}, {2}}, .message = "patchify: images (B, 3, S, S), got (1, 1, 4, 4)"},
+                  {.about = "no square", .shapes = {{1, 3, 4, 5}, {2, 3, 2, 2}, {2}}, .message = "patchify: images (B, 3, S, S), got (1, 3, 4, 5)"},
+                  {.about = "a patch that is no square",
+                   .shapes = {{1, 3, 4, 4}, {2, 3, 2, 1}, {2}},
+                   .message = "patch_embedding: weight (C, 3, P, P), got (2, 3, 2, 1)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

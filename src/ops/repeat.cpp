@@ -61,6 +61,6 @@ OpRow repeat_row() {
           .cases = {{.about = "primes", .shapes = {{3, 5}}, .sizes = {7}},
                     {.about = "once", .shapes = {{4}}, .sizes = {1}},
                     {.about = "column block + 1", .shapes = {{65}}, .sizes = {3}}},
-          .rejects = {{.about = "a negative count", .shapes = {{3}}, .sizes = {-1}}}};
+          .rejects = {{.about = "a negative count", .shapes = {{3}}, .sizes = {-1}, .message = "repeat: a count of at least 0, got -1"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

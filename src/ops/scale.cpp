@@ -13,9 +13,13 @@
 #include "siglip/tape.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
+namespace {
+constexpr Dim block = 1 << 14;
+}
+
 void cpu::scale_forward(Real* y, const Real* x, const Real* s, Dim N) {
   const Real factor = *s;
-  parallel_blocks(N, 1 << 14, [=](Dim begin, Dim end) {
+  parallel_blocks(N, block, [=](Dim begin, Dim end) {
     for (Dim i = begin; i < end; ++i) y[i] = factor * x[i];
   });
 }
@@ -23,7 +27,7 @@ void cpu::scale_forward(Real* y, const Real* x, const Real* s, Dim N) {
 void cpu::scale_backward(Real* dx, Real* ds, const Real* dy, const Real* x, const Real* s, Dim N) {
   const Real factor = *s;
   if (dx)
-    parallel_blocks(N, 1 << 14, [=](Dim begin, Dim end) {
+    parallel_blocks(N, block, [=](Dim begin, Dim end) {
       for (Dim i = begin; i < end; ++i) dx[i] += factor * dy[i];
     });
   if (!ds) return;
@@ -54,7 +58,10 @@ OpRow scale_row() {
           .shapes = "x (...), s (1) -> (...)",
           .cost = "N",
           .call = [](const Tensors& in, const OpCase&) { return scale(in[0], in[1]); },
-          .cases = {{.about = "primes", .shapes = {{5, 13}, {1}}}, {.about = "mean 1000", .shapes = {{2, 3, 5}, {1}}, .draws = {{1e3, 1}, {0, 1}}}},
-          .rejects = {{.about = "s is a row", .shapes = {{2, 3}, {3}}}}};
+          .cases = {{.about = "primes", .shapes = {{5, 13}, {1}}},
+                    {.about = "mean 1000", .shapes = {{2, 3, 5}, {1}}, .draws = {{1e3, 1}, {0, 1}}},
+                    {.about = "block - 1", .shapes = {{block - 1}, {1}}},
+                    {.about = "block + 1", .shapes = {{block + 1}, {1}}}},
+          .rejects = {{.about = "s is a row", .shapes = {{2, 3}, {3}}, .message = "scale: s is one number, got shape (3)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -23,7 +23,7 @@ void scale_forward(Real* y, const Real* x, const Real* s, Dim N) {
 void scale_backward(Real* dx, Real* ds, const Real* dy, const Real* x, const Real* s, Dim N) {
   if (dx) KERNEL_LAUNCH(scale_backward_element, element_grid(N), element_threads, dx, dy, s, N);
   if (!ds) return;
-  double* sum = static_cast<double*>(context().scratch);
+  double* sum = static_cast<double*>(scratch());
   dot(sum, dy, x, N);
   KERNEL_LAUNCH(scale_backward_add, 1, 1, ds, sum);
 }

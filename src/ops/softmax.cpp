@@ -69,7 +69,9 @@ OpRow softmax_row() {
                     {.about = "one column: constant", .shapes = {{7, 1}}},
                     {.about = "rank 3", .shapes = {{2, 3, 4}}},
                     {.about = "spread 8", .shapes = {{3, 17}}, .draws = {{0, 8}}},
+                    {.about = "logits to 80 and -80", .shapes = {{16, 17}}, .draws = {{0, 40}}},
                     {.about = "mean 1000", .shapes = {{3, 33}}, .draws = {{1e3, 1}}}},
-          .rejects = {{.about = "a scalar", .shapes = {{}}}, {.about = "no column", .shapes = {{3, 0}}}}};
+          .rejects = {{.about = "a scalar", .shapes = {{}}, .message = "softmax: x has a last axis of at least one column, got shape ()"},
+                      {.about = "no column", .shapes = {{3, 0}}, .message = "softmax: x has a last axis of at least one column, got shape (3, 0)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -50,6 +50,9 @@ OpRow take_rows_row() {
           .cases = {{.about = "the middle", .shapes = {{7, 5}}, .sizes = {2, 5}},
                     {.about = "all", .shapes = {{3, 2, 2}}, .sizes = {0, 3}},
                     {.about = "the last of a vector", .shapes = {{5}}, .sizes = {4, 5}}},
-          .rejects = {{.about = "beyond the end", .shapes = {{3, 2}}, .sizes = {1, 4}}, {.about = "backwards", .shapes = {{3, 2}}, .sizes = {2, 1}}}};
+          .rejects = {{.about = "beyond the end", .shapes = {{3, 2}}, .sizes = {1, 4}, .message = "take_rows: rows within 0 to 3, got 1 to 4"},
+                      {.about = "backwards", .shapes = {{3, 2}}, .sizes = {2, 1}, .message = "take_rows: rows within 0 to 3, got 2 to 1"},
+                      {.about = "before the first", .shapes = {{3, 2}}, .sizes = {-1, 1}, .message = "take_rows: rows within 0 to 3, got -1 to 1"},
+                      {.about = "a scalar", .shapes = {{}}, .sizes = {0, 1}, .message = "take_rows: x has at least one axis, got shape ()"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -59,6 +59,8 @@ OpRow take_token_row() {
           .cases = {{.about = "the last", .shapes = {{3, 5, 7}}},
                     {.about = "the first", .shapes = {{3, 5, 7}}, .sizes = {0}},
                     {.about = "the only one", .shapes = {{2, 1, 3}}}},
-          .rejects = {{.about = "beyond the end", .shapes = {{2, 3, 4}}, .sizes = {3}}, {.about = "no sequence", .shapes = {{2, 3}}}}};
+          .rejects = {{.about = "beyond the end", .shapes = {{2, 3, 4}}, .sizes = {3}, .message = "take_token: a token from 0 to 2, got 3"},
+                      {.about = "before the first", .shapes = {{2, 3, 4}}, .sizes = {-1}, .message = "take_token: a token from 0 to 2, got -1"},
+                      {.about = "no sequence", .shapes = {{2, 3}}, .message = "take_token: x (B, T, C), got (2, 3)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -3,8 +3,8 @@
 // forward   one thread for each element
 // backward  one block for each token and 128 columns. The first token with an id adds the rows of all tokens with that id, in the order of n; the
 //           blocks of the others leave. So each row of dtable has one writer, and its additions have one order: no atomics, the same bits always
-// cost      each block reads ids until it finds an earlier equal one; those of first tokens read all N: at most N² reads, N times the number of
-//           different ids as a rule
+// cost      each block reads ids until it finds an earlier equal one; those of first tokens read all N, 128 at a time: at most N² reads, N times the
+//           number of different ids as a rule
 #include "cuda/element.h"
 #include "cuda/reduce.h"
 #include "kernels.h"
@@ -22,14 +22,18 @@ __global__ void token_embedding_backward_first(Real* dtable, const Real* dy, con
   const std::int32_t id = ids[n];
   int earlier = 0;
   for (Dim k = threadIdx.x; k < n && !earlier; k += row_threads) earlier = ids[k] == id;
-  if (block_reduce(earlier, partial, Larger()) || c >= C) return;
-  Real sum = dtable[id * C + c];
-  for (Dim k = n; k < N; k += ahead) {
-    Real rows[ahead];
-    for (int a = 0; a < ahead; ++a) rows[a] = k + a < N && ids[k + a] == id ? dy[(k + a) * C + c] : 0;
-    for (int a = 0; a < ahead; ++a) sum += rows[a];
+  if (block_reduce(earlier, partial, Larger())) return;
+  Real sum = c < C ? dtable[id * C + c] : Real(0);
+  for (Dim begin = n; begin < N; begin += row_threads) {  // a stretch of tokens, a thread each: most have none with this id
+    const Dim end = begin + row_threads < N ? begin + row_threads : N, mine = begin + threadIdx.x;
+    if (!block_reduce(int(mine < end && ids[mine] == id), partial, Larger()) || c >= C) continue;
+    for (Dim k = begin; k < end; k += ahead) {
+      Real rows[ahead];
+      UNROLL for (int a = 0; a < ahead; ++a) rows[a] = k + a < end && ids[k + a] == id ? dy[(k + a) * C + c] : 0;
+      UNROLL for (int a = 0; a < ahead; ++a) sum += rows[a];
+    }
   }
-  dtable[id * C + c] = sum;
+  if (c < C) dtable[id * C + c] = sum;
 }
 
 void token_embedding_forward(Real* y, const Real* table, const std::int32_t* ids, Dim N, Dim C) {

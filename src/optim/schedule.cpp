@@ -1,3 +1,4 @@
+// schedule.cpp — the learning rate over the steps: up in a straight line, down along a cosine.
 #include <algorithm>
 #include <cmath>
 #include <numbers>

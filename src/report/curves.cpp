@@ -72,15 +72,15 @@ std::string recall_row(const std::string& split, const std::string& direction, c
 
 std::string recall_table(const ReportData& data) {
   std::string rows;
-  for (const std::string& split : splits(data)) {
-    const auto last = std::find_if(data.evaluations.rbegin(), data.evaluations.rend(), [&](const EvalRow& row) { return row.split == split; });
-    rows += recall_row(split, "image → text", last->image_to_text) + recall_row(split, "text → image", last->text_to_image);
-  }
+  for (const std::string& split : splits(data))
+    for (const EvalRow& row : data.evaluations)
+      if (row.split == split && row.step == data.shown_step)
+        rows += recall_row(split, "image → text", row.image_to_text) + recall_row(split, "text → image", row.text_to_image);
   if (rows.empty()) return "";
   std::string head;
   for (const char* name : {"split", "R@1", "R@5", "R@10", "of candidates"}) head += "<th scope=\"col\">" + std::string(name) + "</th>";
-  return "<div class=\"chart\"><table><caption>Last evaluation, % of queries</caption><thead><tr>" + head + "</tr></thead><tbody>" + rows +
-         "</tbody></table></div>\n";
+  return "<div class=\"chart\"><table><caption>After step " + std::to_string(data.shown_step) +
+         ", the checkpoint shown below: % of queries</caption><thead><tr>" + head + "</tr></thead><tbody>" + rows + "</tbody></table></div>\n";
 }
 
 std::string charts(const char* kind, const std::string& body) {

@@ -6,6 +6,7 @@
 #include "siglip/metrics.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
+/// p_positive, p_negative: mean probabilities of matching and of other pairs among the first 256 of the batch.
 struct LogRow {
   Dim step = 0;
   double loss = 0, lr = 0, t = 0, b = 0, grad_norm = 0, p_positive = 0, p_negative = 0, samples_per_second = 0, peak_memory = 0;
@@ -40,6 +41,7 @@ struct ReportData {
   std::vector<std::pair<std::string, std::string>> facts;  // headline figures: label, value
   std::vector<LogRow> log;
   std::vector<EvalRow> evaluations;
+  Dim shown_step = 0;                      // the step after which the checkpoint was saved that everything below is about
   std::vector<Image> matrix_images;        // n of the validation batch
   std::vector<std::string> matrix_texts;   // n
   std::vector<double> matrix;              // n x n sigmoid probabilities, rows are images

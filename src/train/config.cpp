@@ -1,4 +1,5 @@
 // config.cpp — the settings of a run: one list of names serves JSON, --set and the command line.
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include "core/limits.h"
@@ -69,60 +70,93 @@ void set(TrainConfig& config, const std::string& assignment) {
   assign(config, key, text ? Json(value) : parse_json(value, "--set " + key), "--set");
 }
 
-void validate(const TrainConfig& c) {
-  const auto one_of = [](const char* flag, const std::string& value, const std::vector<std::string>& choices) {
-    for (const std::string& choice : choices)
-      if (value == choice) return;
-    fail(flag, "one of ", choices, " is expected, got \"", value, "\"; the nearest is \"", nearest(value, choices), "\"");
-  };
-  const auto within = [](const char* flag, double value, double low, double high) {
-    require(value >= low && value <= high, flag, "a number from ", low, " to ", high, " is expected, got ", value);
-  };
-  require(!c.data.empty(), "--data", "a folder or table of pictures and texts is expected, got nothing");
-  preset(c.model);
-  require(!c.name.empty() && c.name.find('/') == std::string::npos, "--name", "a name without / is expected, got \"", c.name, "\"");
-  one_of("--loss", c.loss, {"sigmoid", "softmax"});
-  one_of("--positives", c.positives, {"diagonal", "caption"});
-  one_of("--reduction", c.reduction, {"per_image", "mean"});
-  one_of("--filter", c.filter, {"bilinear", "bicubic"});
-  one_of("--device", c.device, {"cpu", "cuda"});
-  find_precision(c.matmul_precision, c.device == "cuda" ? Device::cuda : Device::cpu);
-  within("--steps", double(c.steps), 0, 1e9);
-  within("--epochs", c.epochs, 0, 1e6);
-  within("--batch-size", double(c.batch_size), 2, 1 << 20);
-  within("--lr", c.lr, 0, 10);
-  within("--wd", c.wd, 0, 100);
-  within("--beta1", c.beta1, 0, 0.9999999);
-  within("--beta2", c.beta2, 0, 0.9999999);
-  within("--grad-clip", c.grad_clip, 0, 1e9);
-  within("--warmup", double(c.warmup), -1, 1e9);
-  within("--shift", c.shift, 0, 1);
-  within("--scale", c.scale, 0, 0.9);
-  within("--flip", c.flip, 0, 1);
-  within("--val-fraction", c.val_fraction, 0, 0.9);
-  within("--threads", double(c.threads), 0, double(most_threads));
-  within("--seed", double(c.seed), 0, 1e15);
-  within("--eval-every", double(c.eval_every), 0, 1e9);
-  within("--save-every", double(c.save_every), 0, 1e9);
-  Candidates::parse(c.candidates);
-  initial_bias(c, 2);
+std::string flag_of(std::string name) {
+  std::replace(name.begin(), name.end(), '_', '-');
+  return "--" + name;
 }
 
-MatmulPrecision find_precision(const std::string& name, Device device) {
-  require(name == "f32" || name == "tf32" || name == "bf16", "--matmul-precision", "f32, tf32 or bf16 is expected, got \"", name, "\"");
-  require(name == "f32" || device != Device::cpu, "--matmul-precision", "f32 is expected on the CPU, got ", name, ", which needs --device cuda");
+namespace {
+// As short as it can be without being another number: 0.9999999 is not 1.
+std::string shortest(double value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
+struct Checks {
+  const std::string& file;
+  std::string where(const char* name) const { return file.empty() ? flag_of(name) : file + ": " + name; }
+  void word(const char* name, const std::string& value, const std::vector<std::string>& choices) const { require_word(value, choices, where(name)); }
+  void real(const char* name, double value, double low, double high) const {
+    require(value >= low && value <= high, where(name), "a number from ", shortest(low), " to ", shortest(high), " is expected, got ",
+            shortest(value));
+  }
+  void whole(const char* name, Dim value, Dim low, Dim high) const {
+    require(value >= low && value <= high, where(name), "a whole number from ", low, " to ", high, " is expected, got ", value);
+  }
+};
+}  // namespace
+
+void validate(const TrainConfig& c, const std::string& file) {
+  const Checks check{file};
+  constexpr Dim most = 1'000'000'000;
+  require(!c.data.empty(), check.where("data"), "a folder or table of pictures and texts is expected, got nothing");
+  preset(c.model, check.where("model"));
+  require(!c.name.empty() && c.name.find('/') == std::string::npos, check.where("name"), "a name without / is expected, got \"", c.name, "\"");
+  check.word("loss", c.loss, {"sigmoid", "softmax"});
+  check.word("positives", c.positives, {"diagonal", "caption"});
+  check.word("reduction", c.reduction, {"per_image", "mean"});
+  check.word("filter", c.filter, {"bilinear", "bicubic"});
+  check.word("device", c.device, {"cpu", "cuda"});
+  find_precision(c.matmul_precision, c.device == "cuda" ? Device::cuda : Device::cpu, check.where("matmul_precision"));
+  check.whole("steps", c.steps, 0, most);
+  check.real("epochs", c.epochs, 0, 1e6);
+  check.whole("batch_size", c.batch_size, 2, 1 << 20);
+  check.real("lr", c.lr, 0, 10);
+  check.real("wd", c.wd, 0, 100);
+  check.real("beta1", c.beta1, 0, 0.9999999);
+  check.real("beta2", c.beta2, 0, 0.9999999);
+  check.real("grad_clip", c.grad_clip, 0, 1e9);
+  check.whole("warmup", c.warmup, -1, most);
+  check.real("shift", c.shift, 0, 1);
+  check.real("scale", c.scale, 0, 0.9);
+  check.real("flip", c.flip, 0, 1);
+  check.real("val_fraction", c.val_fraction, 0, 0.9);
+  check.whole("threads", c.threads, 0, most_threads);
+  check.whole("seed", c.seed, 0, most * 1'000'000);
+  check.whole("eval_every", c.eval_every, 0, most);
+  check.whole("save_every", c.save_every, 0, most);
+  Candidates::parse(c.candidates, check.where("candidates"));
+  initial_bias(c, 2, check.where("bias_init"));
+}
+
+MatmulPrecision find_precision(const std::string& name, Device device, const std::string& where) {
+  require_word(name, {"f32", "tf32", "bf16"}, where);
+  require(name == "f32" || device != Device::cpu, where, "f32 is expected on the CPU, got ", name, ", which needs --device cuda");
   if (name == "bf16") return MatmulPrecision::bf16;
   return name == "tf32" ? MatmulPrecision::tf32 : MatmulPrecision::f32;
 }
 
-double initial_bias(const TrainConfig& c, Dim batch) {
+double initial_bias(const TrainConfig& c, Dim batch, const std::string& where) {
   if (c.loss == "softmax") return 0;  // it has no bias
   if (c.bias_init == "auto") return auto_bias(batch);
   double b = 0;
   const auto [end, error] = std::from_chars(c.bias_init.data(), c.bias_init.data() + c.bias_init.size(), b);
   const bool whole = error == std::errc() && end == c.bias_init.data() + c.bias_init.size() && std::isfinite(b);
-  require(whole, "--bias-init", "auto or a finite number is expected, got \"", c.bias_init, "\"");
+  require(whole, where, "auto or a finite number is expected, got \"", c.bias_init, "\"");
   return b;
+}
+
+namespace {
+// Where and how fast a run goes on; anything else would change its numbers. (So do device and matmul_precision, by their rounding.)
+const std::vector<std::string> changeable{"threads", "save_every", "device", "matmul_precision"};
+}  // namespace
+
+bool may_change(const std::string& name) { return std::find(changeable.begin(), changeable.end(), name) != changeable.end(); }
+
+std::string changeable_settings() {
+  std::string list;
+  for (const std::string& name : changeable) list += (list.empty() ? "" : name == changeable.back() ? " and " : ", ") + name;
+  return list;
 }
 
 SiglipConfig model_config(const TrainConfig& c, Dim vocab_size) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <ostream>
 #include "io/big_vision.h"
+#include "io/checksum.h"
 #include "io/dtype.h"
 #include "io/json.h"
 #include "io/shards.h"
@@ -45,16 +46,25 @@ void copy_companions(const std::string& from, const std::string& to) {
       write_file(to + "/" + name, read_file(path, most_companion));
 }
 
-// The configuration as it stands; only the type of the weights is brought up to date, under the name it has there.
+// The configuration as it stands; only the type of the weights is brought up to date, wherever and under whatever name it stands.
 void copy_config(const std::string& from, const std::string& to, const std::string& dtype) {
   const std::string text = read_file(from + "/config.json");
   if (dtype.empty()) return write_file(to + "/config.json", text);
   Json json = parse_json(text, from + "/config.json");
-  json[json.contains("torch_dtype") ? "torch_dtype" : "dtype"] = dtype == "F16" ? "float16" : dtype == "BF16" ? "bfloat16" : "float32";
+  const char* name = dtype == "F16" ? "float16" : dtype == "BF16" ? "bfloat16" : "float32";
+  if (!json.contains("torch_dtype") && !json.contains("dtype")) json["dtype"] = name;
+  const auto update = [&](Json& part) {
+    for (const char* key : {"dtype", "torch_dtype"})
+      if (part.contains(key)) part[key] = name;
+  };
+  update(json);
+  for (const char* tower : {"text_config", "vision_config"})
+    if (json.contains(tower)) update(json[tower]);
   write_file(to + "/config.json", json.dump(2) + "\n");
 }
 
 std::size_t convert_folder(const std::string& in, const std::string& out, const ConvertOptions& options) {
+  verify_model(in);  // the copy has no checksums that would still show the damage
   const SiglipConfig config = read_config(in);
   attach_parameters(in, Siglip(config).parameters());  // all of the model, and nothing else
   const Weights weights(in);
@@ -115,6 +125,10 @@ void write_array(const NpzFile& file, const ArrayUse& use, const TensorInfo& ten
   // Kernels end in their outputs, columns of a matrix (K, M); the published shape begins with them.
   const Dim I = use.layout == Layout::patch ? 3 : 1, M = same ? 1 : use.layout == Layout::patch ? tensor.shape[0] : layer / tensor.shape[1];
   const Dim step = same ? piece : layer;
+  constexpr std::int64_t most_turned = std::int64_t{1} << 28;  // of a published model: 36 MiB
+  if (!same && layer * element > most_turned)
+    fail(file.path(), brief(use.array), ": at most ", most_turned, " bytes of a layer, which is turned in memory, are expected, got ",
+         layer * element);
   std::vector<char> bytes(static_cast<std::size_t>(std::min(step, layer) * element)), turned(same ? 0 : bytes.size());
   for (Dim i = 0; i < use.layers; ++i)
     for (Dim begin = 0; begin < layer; begin += step) {
@@ -124,6 +138,18 @@ void write_array(const NpzFile& file, const ArrayUse& use, const TensorInfo& ten
       sink.take(same ? bytes.data() : turned.data(), array.dtype, now, tensor.dtype);
     }
   stream.finish();
+}
+
+// An identity, or zeros for a bias.
+void write_neutral(const TensorInfo& tensor, Sink& sink) {
+  const Dim E = tensor.shape.back();
+  std::vector<float> row(static_cast<std::size_t>(E), 0);
+  if (tensor.shape.size() == 1) return sink.take(row.data(), "F32", E, tensor.dtype);
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    row[i] = 1;
+    sink.take(row.data(), "F32", E, tensor.dtype);
+    row[i] = 0;
+  }
 }
 
 void say_what_is_unknown(const BigVision& model, const ConvertOptions& options, const std::string& out, std::ostream& log) {
@@ -150,7 +176,7 @@ std::size_t convert_npz(const std::string& in, const std::string& out, const Con
   for (const ArrayUse& use : model.uses) {
     const TensorInfo& tensor = tensors[use.tensors.empty() ? begun - 1 : begun];
     if (use.array.empty())
-      sink.take(use.constant.data(), "F32", std::ssize(use.constant), tensor.dtype);
+      write_neutral(tensor, sink);
     else
       write_array(file, use, tensor, sink);
     begun += use.tensors.size();

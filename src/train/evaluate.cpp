@@ -7,17 +7,21 @@
 #include "train/evaluate.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-Candidates Candidates::parse(const std::string& text) {
+Candidates Candidates::parse(const std::string& text, const std::string& where) {
   if (text == "split") return {split, 0};
   if (text == "all") return {all, 0};
   Dim number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  require(error == std::errc() && end == text.data() + text.size() && number >= 2, "--candidates", "split, all or a number from 2, got \"", text,
-          "\"");
+  require(error == std::errc() && end == text.data() + text.size() && number >= 2, where, "split, all or a number from 2, got \"", text, "\"");
   return {groups, number};
 }
 
-Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim batch) {
+namespace {
+// Where the embedding of a text lies, by its tokens. A row's last bit may depend on its place in the batch, so texts of equal tokens share the
+// row of the first: they must tie.
+using TextRows = std::map<std::vector<std::int32_t>, const Real*>;
+
+Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim batch, TextRows& seen) {
   const Dim N = count ? std::min(count, samples.size()) : samples.size(), E = model.config.projection;
   const Device device = model.log_t.device();
   Embeddings all{Tensor({N, E}), Tensor({N, E})};
@@ -29,18 +33,27 @@ Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim bat
     u.read(all.images.data() + begin * E, 0, u.size());
     v.read(all.texts.data() + begin * E, 0, v.size());
   }
+  for (Dim i = 0; i < N; ++i) {
+    Real* row = all.texts.data() + i * E;
+    const Real* first = seen.try_emplace(samples.ids(i), row).first->second;
+    if (first != row) std::copy_n(first, E, row);
+  }
   return all;
+}
+}  // namespace
+
+Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim batch) {
+  TextRows seen;
+  return embed(model, samples, count, batch, seen);
 }
 
 namespace {
-using CaptionIds = std::map<std::vector<std::int32_t>, std::int32_t>;  // equal tokens, equal id, across splits
+using CaptionIds = std::map<std::string, std::int32_t>;  // equal texts, equal id, across splits
 
-// The first `count` samples of a split.
-struct Embedded {
-  const Samples* samples;
-  Dim count;
-  Embeddings embeddings;
+struct Numbered {
+  const EmbeddedSplit* split;
   std::vector<std::int32_t> captions;
+  Dim size() const { return static_cast<Dim>(captions.size()); }
 };
 
 // Rows of a matrix with their caption ids: queries or candidates.
@@ -59,13 +72,13 @@ struct Rows {
 };
 
 // Candidates of some samples: every picture, and each distinct caption once.
-void add_candidates(Rows& pictures, Rows& captions, std::vector<bool>& seen, const Embedded& from, Dim begin, Dim end) {
+void add_candidates(Rows& pictures, Rows& captions, std::vector<bool>& seen, const Numbered& from, Dim begin, Dim end) {
   for (Dim i = begin; i < end; ++i) {
     const std::int32_t id = from.captions[static_cast<std::size_t>(i)];
-    pictures.add(from.embeddings.images, i, id);
+    pictures.add(from.split->embeddings.images, i, id);
     if (seen[static_cast<std::size_t>(id)]) continue;
     seen[static_cast<std::size_t>(id)] = true;
-    captions.add(from.embeddings.texts, i, id);
+    captions.add(from.split->embeddings.texts, i, id);
   }
 }
 
@@ -75,13 +88,13 @@ struct Tally {
 };
 
 // The queries of samples begin … end-1 search among the candidates.
-void search(Tally& tally, const Embedded& split, Dim begin, Dim end, Dim most, const Rows& pictures, const Rows& captions) {
+void search(Tally& tally, const Numbered& from, Dim begin, Dim end, Dim most, const Rows& pictures, const Rows& captions) {
   Rows image_queries, text_queries;
   for (Dim i = begin; i < end && (most == 0 || static_cast<Dim>(tally.image_ranks.size() + image_queries.ids.size()) < most); ++i) {
-    if (split.samples->pair(i).distractor) continue;
-    const std::int32_t id = split.captions[static_cast<std::size_t>(i)];
-    image_queries.add(split.embeddings.images, i, id);
-    text_queries.add(split.embeddings.texts, i, id);
+    if (from.split->pairs[static_cast<std::size_t>(i)].distractor) continue;
+    const std::int32_t id = from.captions[static_cast<std::size_t>(i)];
+    image_queries.add(from.split->embeddings.images, i, id);
+    text_queries.add(from.split->embeddings.texts, i, id);
   }
   if (image_queries.ids.empty()) return;
   const auto append = [](std::vector<Dim>& to, const std::vector<Dim>& from) { to.insert(to.end(), from.begin(), from.end()); };
@@ -91,83 +104,105 @@ void search(Tally& tally, const Embedded& split, Dim begin, Dim end, Dim most, c
   tally.pictures = std::max(tally.pictures, static_cast<Dim>(pictures.ids.size()));
 }
 
-bool has(const Samples& samples, bool distractor) {
-  for (Dim i = 0; i < samples.size(); ++i)
-    if (samples.pair(i).distractor == distractor) return true;
-  return false;
+std::vector<Pair> first_pairs(const Samples& samples, Dim count) {
+  std::vector<Pair> pairs;
+  for (Dim i = 0; i < count; ++i) pairs.push_back(samples.pair(i));
+  return pairs;
+}
+
+bool has_distractors(const std::vector<Pair>& pairs) {
+  return std::any_of(pairs.begin(), pairs.end(), [](const Pair& pair) { return pair.distractor; });
 }
 
 // Groups are whole, so that every query has as many candidates. A split smaller than one group is one group, and so is a split with
 // distractors: they are its candidates.
-Dim group_size(const Samples& samples, const Candidates& candidates) {
-  const bool whole = candidates.kind != Candidates::groups || has(samples, true);
-  return whole ? samples.size() : std::min(candidates.group, samples.size());
+Dim group_size(const std::vector<Pair>& pairs, const Candidates& candidates) {
+  const Dim N = std::ssize(pairs);
+  return candidates.kind != Candidates::groups || has_distractors(pairs) ? N : std::min(candidates.group, N);
 }
 
-double zero_shot_accuracy(const Embedded& split, const Tensor& classes) {
+double zero_shot_accuracy(const EmbeddedSplit& split, const Tensor& classes) {
   Dim right = 0, labelled = 0;
-  for (Dim i = 0; i < split.count; ++i) {
-    const Dim label = split.samples->pair(i).label;
+  for (Dim i = 0; i < std::ssize(split.pairs); ++i) {
+    const Dim label = split.pairs[static_cast<std::size_t>(i)].label;
     if (label < 0) continue;
     ++labelled;
     right += best_matches(split.embeddings.images.data() + i * classes.columns(), classes, 1)[0].candidate == label;
   }
   return labelled ? double(right) / double(labelled) : -1;
 }
+
+Tally search_groups(const Numbered& from, const Candidates& candidates, Dim most, const std::vector<bool>& nothing_seen) {
+  Tally tally;
+  const Dim group = group_size(from.split->pairs, candidates);
+  for (Dim begin = 0; begin + group <= from.size(); begin += group) {
+    Rows pictures, captions;
+    std::vector<bool> seen = nothing_seen;
+    add_candidates(pictures, captions, seen, from, begin, begin + group);
+    search(tally, from, begin, begin + group, most, pictures, captions);
+  }
+  return tally;
+}
 }  // namespace
 
-void require_queries(const NamedSamples& split) { require(has(*split.samples, false), split.name, "at least one query, got only distractors"); }
+void require_queries(const NamedSamples& split) {
+  for (Dim i = 0; i < split.samples->size(); ++i)
+    if (!split.samples->pair(i).distractor) return;
+  fail(split.name, "at least one query, got only distractors");
+}
 
 Dim samples_needed(const Samples& samples, const Candidates& candidates, Dim most, bool classes) {
-  const Dim N = samples.size(), group = group_size(samples, candidates);
+  const Dim N = samples.size(), group = group_size(first_pairs(samples, N), candidates);
   if (most == 0 || classes || group == N) return N;
   return std::min(N, (most + group - 1) / group * group);
 }
 
-std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSamples>& splits, const std::vector<NamedSamples>& others,
-                                 const Candidates& candidates, const Ids& class_texts, Dim most) {
+std::vector<Evaluation> evaluate(const std::vector<EmbeddedSplit>& splits, const std::vector<EmbeddedSplit>& others, const Candidates& candidates,
+                                 const Tensor& classes, Dim most) {
   CaptionIds caption_ids;
-  std::vector<Embedded> embedded;
-  const auto take = [&](const NamedSamples& named, Dim queries) {
-    const Samples& samples = *named.samples;
-    const Dim count = samples_needed(samples, candidates, queries, class_texts.defined());
-    std::vector<std::int32_t> ids;
-    for (Dim i = 0; i < count; ++i)
-      ids.push_back(caption_ids.try_emplace(samples.ids(i), static_cast<std::int32_t>(caption_ids.size())).first->second);
-    embedded.push_back({&samples, count, embed(model, samples, count), std::move(ids)});
-  };
-  for (const NamedSamples& split : splits) require_queries(split);
-  for (const NamedSamples& split : splits) take(split, most);
-  if (candidates.kind == Candidates::all)
-    for (const NamedSamples& other : others) take(other, 0);
+  std::vector<Numbered> all;
+  for (const std::vector<EmbeddedSplit>* part : {&splits, &others})
+    for (const EmbeddedSplit& split : *part) {
+      all.push_back({&split, {}});
+      for (const Pair& pair : split.pairs)
+        all.back().captions.push_back(caption_ids.try_emplace(pair.text, static_cast<std::int32_t>(caption_ids.size())).first->second);
+    }
   const std::vector<bool> nothing_seen(caption_ids.size());
-
   Rows all_pictures, all_captions;
   if (candidates.kind == Candidates::all) {
     std::vector<bool> seen = nothing_seen;
-    for (const Embedded& e : embedded) add_candidates(all_pictures, all_captions, seen, e, 0, e.count);
+    for (const Numbered& from : all) add_candidates(all_pictures, all_captions, seen, from, 0, from.size());
   }
-  const Tensor classes = class_texts.defined() ? model.text(class_texts.to(model.log_t.device())) : Tensor();
-  if (classes.defined()) classes.move_to(Device::cpu);
 
   std::vector<Evaluation> results;
   for (std::size_t s = 0; s < splits.size(); ++s) {
-    const Embedded& split = embedded[s];
     Tally tally;
-    if (candidates.kind == Candidates::all) {
-      search(tally, split, 0, split.count, most, all_pictures, all_captions);
-    } else {
-      const Dim group = group_size(*split.samples, candidates);
-      for (Dim begin = 0; begin + group <= split.count; begin += group) {
-        Rows pictures, captions;
-        std::vector<bool> seen = nothing_seen;
-        add_candidates(pictures, captions, seen, split, begin, begin + group);
-        search(tally, split, begin, begin + group, most, pictures, captions);
-      }
-    }
-    results.push_back({splits[s].name, static_cast<Dim>(tally.image_ranks.size()), tally.captions, recall(tally.image_ranks, tally.captions),
-                       recall(tally.text_ranks, tally.pictures), classes.defined() ? zero_shot_accuracy(split, classes) : -1});
+    if (candidates.kind == Candidates::all)
+      search(tally, all[s], 0, all[s].size(), most, all_pictures, all_captions);
+    else
+      tally = search_groups(all[s], candidates, most, nothing_seen);
+    results.push_back({splits[s].name, std::ssize(tally.image_ranks), tally.captions, recall(tally.image_ranks, tally.captions),
+                       recall(tally.text_ranks, tally.pictures), classes.defined() ? zero_shot_accuracy(splits[s], classes) : -1});
   }
   return results;
+}
+
+std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSamples>& splits, const std::vector<NamedSamples>& others,
+                                 const Candidates& candidates, const Ids& class_texts, Dim most) {
+  for (const NamedSamples& split : splits) require_queries(split);
+  TextRows seen;
+  const auto embedded = [&](const std::vector<NamedSamples>& parts, Dim queries) {
+    std::vector<EmbeddedSplit> result;
+    for (const NamedSamples& part : parts) {
+      const Dim count = samples_needed(*part.samples, candidates, queries, class_texts.defined());
+      result.push_back({part.name, first_pairs(*part.samples, count), embed(model, *part.samples, count, 256, seen)});
+    }
+    return result;
+  };
+  const std::vector<NamedSamples> none;
+  const Tensor classes = class_texts.defined() ? model.text(class_texts.to(model.log_t.device())) : Tensor();
+  if (classes.defined()) classes.move_to(Device::cpu);
+  const std::vector<EmbeddedSplit> asked = embedded(splits, most), beside = embedded(candidates.kind == Candidates::all ? others : none, 0);
+  return evaluate(asked, beside, candidates, classes, most);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

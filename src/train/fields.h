@@ -48,10 +48,18 @@ void each_field(TrainConfig& c, const Visit& visit) {
   visit("name", c.name, "NAME of the run folder, if --out is not given");
 }
 
-/// b at the start: the number that --bias-init says, or -ln(batch - 1).
-double initial_bias(const TrainConfig& config, Dim batch);
-/// What --matmul-precision says, f32, tf32 or bf16. Throws Error for another word, and for another than f32 on the CPU.
-MatmulPrecision find_precision(const std::string& name, Device device);
+/// The flag of a setting: --batch-size of batch_size.
+std::string flag_of(std::string name);
+/// t at the start.
+constexpr double initial_temperature = 10;
+/// b at the start: the number that bias_init says, or -ln(batch - 1).
+double initial_bias(const TrainConfig& config, Dim batch, const std::string& where = "--bias-init");
+/// f32, tf32 or bf16. Throws Error for another word, and for another than f32 on the CPU.
+MatmulPrecision find_precision(const std::string& name, Device device, const std::string& where = "--matmul-precision");
+/// Whether a run that is resumed may change this setting.
+bool may_change(const std::string& name);
+/// "threads, save_every, … and …": those that may_change().
+std::string changeable_settings();
 /// The named model with the run's changes of size.
 SiglipConfig model_config(const TrainConfig& config, Dim vocab_size);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

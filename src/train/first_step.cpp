@@ -1,27 +1,25 @@
+// first_step.cpp — the loss that B, t, b and the mean cosine demand, and what is likely wrong where it is another.
 #include "train/first_step.h"
+#include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <sstream>
 #include <vector>
 #include "siglip/loss.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-// The mean of <u_i, v_j> over all pairs is the product of the means.
-double mean_cosine(const Tensor& u, const Tensor& v) {
-  const Dim B = u.rows(), E = u.columns();
-  const std::vector<Real> us = u.to_vector(), vs = v.to_vector();
-  double cosine = 0;
-  for (Dim e = 0; e < E; ++e) {
-    double mean_u = 0, mean_v = 0;
-    for (Dim i = 0; i < B; ++i) {
-      mean_u += double(us[static_cast<std::size_t>(i * E + e)]) / double(B);
-      mean_v += double(vs[static_cast<std::size_t>(i * E + e)]) / double(B);
-    }
-    cosine += mean_u * mean_v;
-  }
-  return cosine;
+std::vector<double> mean_row(const Tensor& x) {
+  const std::vector<Real> values = x.to_vector();
+  const std::size_t E = static_cast<std::size_t>(x.columns());
+  std::vector<double> mean(E);
+  for (std::size_t i = 0; i < values.size(); ++i) mean[i % E] += double(values[i]) / double(x.rows());
+  return mean;
 }
+
+// Between the means of two sets of rows it is the mean over all pairs.
+double dot(const std::vector<double>& a, const std::vector<double>& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
 
 double longest_row_error(const Tensor& x) {
   const std::vector<Real> values = x.to_vector();
@@ -34,33 +32,50 @@ double longest_row_error(const Tensor& x) {
   return worst;
 }
 
+// Healthy starts have |mean cosine| up to 0.15, and up to 0.99 within a tower.
+constexpr double large_cosine = 0.5;
+bool same_rows(double square_of_mean) { return square_of_mean > 1 - 1e-5; }
+
 bool near(double a, double b) { return std::abs(a - b) <= 0.05 * std::abs(b); }
+bool same(double a, double b) { return std::abs(a - b) <= 1e-5 * std::max(1.0, std::abs(b)); }  // t comes of a rounded log_t
+
+const char* likely_cause(double measured, double expected, double B, double divisor, bool not_unit) {
+  if (not_unit) return "embeddings are not unit rows (normalisation missing or done twice)";
+  if (near(measured, expected / B) || near(measured, expected * B)) return "divided by B² instead of B, or the reverse";
+  if (near(measured, B * std::numbers::ln2 * B / divisor)) return "all logits are 0 (bias missing, or embeddings all zero)";
+  return "cosines spread widely (check initialisation and inputs), or labels off";
+}
 }  // namespace
 
-FirstStep first_step(double measured, const Tensor& u, const Tensor& v, double t, double b, double positives, double divisor) {
-  const double B = double(u.rows());
+FirstStep first_step(double measured, const Tensor& u, const Tensor& v, Scalars configured, Scalars actual, double positives, double divisor) {
+  const double B = double(u.rows()), t = configured.t, b = configured.b;
+  const std::vector<double> mean_u = mean_row(u), mean_v = mean_row(v);
   FirstStep check;
   check.measured = measured;
-  check.mean_cosine = mean_cosine(u, v);
+  check.mean_cosine = dot(mean_u, mean_v);
   check.expected = initial_sigmoid_loss(u.rows(), t * check.mean_cosine + b, positives) * B / divisor;
   std::ostringstream text;
   text.precision(4);
   text << "first step: loss " << measured << ", expected " << check.expected << " from B = " << u.rows() << ", t = " << t << ", b = " << b
        << " and a mean cosine of " << check.mean_cosine;
   check.text = text.str();
-  if (near(measured, check.expected)) return check;
 
-  std::ostringstream causes;
-  causes << "the first loss is more than 5 % from what B, t and b demand; ";
-  if (longest_row_error(u) > 1e-3 || longest_row_error(v) > 1e-3)
-    causes << "likely: embeddings are not unit rows (normalisation missing or done twice)";
-  else if (near(measured, check.expected / B) || near(measured, check.expected * B))
-    causes << "likely: divided by B² instead of B, or the reverse";
-  else if (near(measured, B * std::numbers::ln2 * B / divisor))
-    causes << "likely: all logits are 0 (bias missing, or embeddings all zero)";
-  else
-    causes << "likely: cosines spread widely (check initialisation and inputs), bias or temperature not as configured, or labels off";
-  check.warning = causes.str();
+  std::ostringstream warning;
+  warning.precision(4);
+  if (!same(actual.t, t) || !same(actual.b, b)) {
+    warning << "the model starts with t = " << actual.t << " and b = " << actual.b << ", not with the t = " << t << " and b = " << b
+            << " of its settings";
+  } else if (!near(measured, check.expected)) {
+    warning << "the first loss is more than 5 % from what B, t and b demand; likely: "
+            << likely_cause(measured, check.expected, B, divisor, longest_row_error(u) > 1e-3 || longest_row_error(v) > 1e-3);
+  } else if (std::abs(check.mean_cosine) > large_cosine) {
+    warning << "pictures and texts lie along one line before anything is learned (mean cosine " << check.mean_cosine
+            << "); likely: both towers give nearly one embedding for everything (check initialisation and inputs)";
+  } else if (same_rows(dot(mean_u, mean_u)) || same_rows(dot(mean_v, mean_v))) {
+    warning << "all " << (same_rows(dot(mean_u, mean_u)) ? "pictures" : "texts")
+            << " of the first batch have one embedding; likely: they are all alike, or the tower ignores its input";
+  }
+  check.warning = warning.str();
   return check;
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -14,6 +14,7 @@
 #include "siglip/error.h"
 #include "siglip/loss.h"
 #include "siglip/tape.h"
+#include "train/fields.h"
 #include "train/first_step.h"
 #include "train/progress.h"
 #include "train/repeats.h"
@@ -103,7 +104,8 @@ StepResult train_step(Session& s, const Batch& batch) {
 void check_first_step(const TrainConfig& c, const StepResult& result, const Repeats& repeats, Progress& progress) {
   if (c.loss == "softmax") return;
   const double matches = c.positives == "caption" ? 1 + repeats.others : 1, B = double(c.batch_size);
-  const FirstStep check = first_step(result.row.loss, result.u, result.v, result.row.t, result.row.b, matches, c.reduction == "mean" ? B * B : B);
+  const Scalars configured{initial_temperature, initial_bias(c, c.batch_size)}, actual{result.row.t, result.row.b};
+  const FirstStep check = first_step(result.row.loss, result.u, result.v, configured, actual, matches, c.reduction == "mean" ? B * B : B);
   progress.message(check.text);
   if (!check.warning.empty()) progress.message("warning: " + check.warning);
 }
@@ -133,16 +135,12 @@ std::string one_line(const Evaluation& e) {
 
 constexpr Dim train_sample = 512;
 
-std::vector<Evaluation> evaluate_now(Session& s) {
+std::vector<Evaluation> evaluate_now(const Session& s) {
   const std::vector<NamedSamples> train{s.splits.front()}, others(s.splits.begin() + 1, s.splits.end());
   const Candidates candidates = Candidates::parse(s.config.candidates);
-  std::vector<Evaluation> all;
-  if (candidates.kind == Candidates::all || others.empty()) {
-    all = evaluate(s.model, s.splits, {}, candidates, s.class_texts, 0);
-    return all;
-  }
+  if (candidates.kind == Candidates::all || others.empty()) return evaluate(s.model, s.splits, {}, candidates, s.class_texts);
   // A sample of train is enough to see the gap to the other splits.
-  all = evaluate(s.model, train, {}, candidates, s.class_texts, train_sample);
+  std::vector<Evaluation> all = evaluate(s.model, train, {}, candidates, s.class_texts, train_sample);
   for (const Evaluation& e : evaluate(s.model, others, {}, candidates, s.class_texts)) all.push_back(e);
   return all;
 }
@@ -152,22 +150,64 @@ double score(const std::vector<Evaluation>& evaluations) {
   return (e.image_to_text.r1 + e.text_to_image.r1) / 2;
 }
 
+// Says how the model does, and keeps it if it never did better.
+std::vector<Evaluation> evaluate_and_keep_best(Session& s, Progress& progress) {
+  const std::vector<Evaluation> evaluations = evaluate_now(s);
+  for (const Evaluation& e : evaluations) progress.message("step " + std::to_string(s.step) + "  " + one_line(e));
+  if (score(evaluations) > s.best_score) {
+    s.best_score = score(evaluations);
+    s.best = evaluations;
+    save(s, "best");
+  }
+  return evaluations;
+}
+
+struct Watch {
+  double before = 0;  // seconds of the sessions before this one
+  Clock::time_point start = Clock::now(), step = start;
+  double waited = 0;  // for data
+  double seconds() const { return std::max(1e-9, seconds_since(start)); }
+  double total() const { return before + seconds_since(start); }
+};
+
+// Counts the step and shows it.
+void count_step(Session& s, LogRow& row, const Watch& watch, Dim first, Progress& progress) {
+  const TrainConfig& c = s.config;
+  s.moving_loss = s.step == 0 ? row.loss : 0.95 * s.moving_loss + 0.05 * row.loss;
+  ++s.step;
+  row.samples_per_second = double(c.batch_size) / std::max(1e-9, seconds_since(watch.step));
+  row.peak_memory = double(peak_memory());
+  const double per_step = watch.seconds() / double(s.step - first);
+  progress.step(s.step, row.loss, s.moving_loss, row.samples_per_second, watch.waited / watch.seconds(), per_step * double(c.steps - s.step));
+}
+
+TrainResult finish(const Session& s) {
+  std::ostream& log = *s.log;
+  if (const std::string bad = left_out(s); !bad.empty()) log << bad << '\n';
+  TrainResult result{s.run->path(), s.step, s.seconds, s.best, s.step < s.config.steps};
+  if (result.interrupted) {
+    log << "stopped after step " << s.step << " of " << s.config.steps << "; continue with:  siglip train --resume " << s.run->path() << '\n';
+    return result;
+  }
+  const Device device = s.model.log_t.device();
+  const std::int64_t device_memory = device == Device::cpu ? 0 : pool_stats(device).peak;
+  write_file(s.run->file("summary.json"), evaluations_json(s.best, s.step, s.seconds, peak_memory(), device_memory));
+  return result;
+}
+
 TrainResult run_loop(Session& s) {
   const TrainConfig& c = s.config;
   RunLog run_log(*s.run, s.step);
   LoaderOptions options;
   options.batch_size = c.batch_size, options.seed = static_cast<std::uint64_t>(c.seed), options.first_step = s.step;
-  options.augmentation = {c.shift, c.scale, c.flip}, options.device = find_device(c.device);
+  options.augmentation = {c.shift, c.scale, c.flip}, options.device = s.model.log_t.device();
   Loader loader(s.splits[0].samples, options);
-  Progress progress((*s.log), progress_options((*s.log), c.steps));
-  const Clock::time_point start = Clock::now();
-  const double seconds_before = s.seconds;
+  Progress progress(*s.log, progress_options(*s.log, c.steps));
+  Watch watch{s.seconds};
   const Dim first = s.step;
-  double waited = 0;
-  Clock::time_point step_start = Clock::now();
-
   Dim saved = first > 0 ? first : -1;
   const auto save_last = [&] {
+    s.seconds = watch.total();
     run_log.flush();
     save(s, "last");
     saved = s.step;
@@ -175,56 +215,31 @@ TrainResult run_loop(Session& s) {
   bool repeats_told = false;
 
   while (s.step < c.steps && !stop_requested) {
+    watch.step = Clock::now();
     const Batch batch = loader.next();
-    waited += batch.wait_seconds;
+    watch.waited += batch.wait_seconds;
     StepResult result = train_step(s, batch);
-    LogRow& row = result.row;
     const Repeats repeats = repeats_told ? Repeats{} : count_repeats(result.captions);
-    if (repeats.others > 0) progress.message(repeats_message(repeats, row.step, c)), repeats_told = true;
+    if (repeats.others > 0) progress.message(repeats_message(repeats, result.row.step, c)), repeats_told = true;
     if (s.step == 0) check_first_step(c, result, repeats, progress);
-    s.moving_loss = s.step == 0 ? row.loss : 0.95 * s.moving_loss + 0.05 * row.loss;
-    ++s.step;
-    s.seconds = seconds_before + seconds_since(start);
-    row.samples_per_second = double(c.batch_size) / std::max(1e-9, seconds_since(step_start));
-    row.peak_memory = double(peak_memory());
-    const double per_step = seconds_since(start) / double(s.step - first);
-    progress.step(s.step, row.loss, s.moving_loss, row.samples_per_second, waited / std::max(1e-9, seconds_since(start)),
-                  per_step * double(c.steps - s.step));
+    count_step(s, result.row, watch, first, progress);
 
     const bool last = s.step == c.steps;
+    s.seconds = watch.total();
     std::vector<Evaluation> evaluations;
-    if (last || s.step % c.eval_every == 0) {
-      evaluations = evaluate_now(s);
-      for (const Evaluation& e : evaluations) progress.message("step " + std::to_string(s.step) + "  " + one_line(e));
-      if (score(evaluations) > s.best_score) {
-        s.best_score = score(evaluations);
-        s.best = evaluations;
-        save(s, "best");
-      }
-    }
-    run_log.write(row, evaluations);
-    s.seconds = seconds_before + seconds_since(start);
+    if (last || s.step % c.eval_every == 0) evaluations = evaluate_and_keep_best(s, progress);
+    run_log.write(result.row, evaluations);
     if (last || s.step % c.save_every == 0) save_last();
-    step_start = Clock::now();
   }
   if (saved != s.step) save_last();  // asked to stop between checkpoints, perhaps before the first step
   progress.finish();
-  if (const std::string bad = left_out(s); !bad.empty()) (*s.log) << bad << '\n';
-
-  TrainResult result{s.run->path(), s.step, s.seconds, s.best, s.step < c.steps};
-  if (result.interrupted) {
-    (*s.log) << "stopped after step " << s.step << " of " << c.steps << "; continue with:  siglip train --resume " << s.run->path() << '\n';
-    return result;
-  }
-  const std::int64_t device_memory = options.device == Device::cpu ? 0 : pool_stats(options.device).peak;
-  write_file(s.run->file("summary.json"), evaluations_json(s.best, s.step, s.seconds, peak_memory(), device_memory));
-  return result;
+  return finish(s);
 }
 
 // ", on NVIDIA H200 with tf32 products"; nothing on the CPU.
 std::string on_device(const TrainConfig& c) {
   if (c.device == "cpu") return "";
-  return ", on " + device_name(find_device(c.device)) + " with " + c.matmul_precision + " products";
+  return ", on " + device_name(find_device(c.device, "--device")) + " with " + c.matmul_precision + " products";
 }
 }  // namespace
 
@@ -233,6 +248,7 @@ void request_stop() noexcept { stop_requested = true; }
 TrainResult train(const TrainConfig& config, std::ostream& log) {
   stop_requested = false;
   validate(config);
+  require_apart(config);
   Session s = set_up(config, nullptr, log);  // asks for the device first
   write_file(s.run->file("train.json"), to_json(s.config));
   log << "run: " << s.run->path() << ", " << s.config.model << " with " << s.model.parameter_count() << " parameters, " << s.config.steps
@@ -246,14 +262,13 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
   const std::string path = folder->file("train.json");
   TrainConfig config;
   read_json(config, read_file(path), path);
-  TrainConfig kept = config;
+  validate(config, path);
+  const Json before = parse_json(to_json(config), path);
   for (const std::string& change : changes) set(config, change);
-  kept.threads = config.threads, kept.save_every = config.save_every;
-  kept.device = config.device, kept.matmul_precision = config.matmul_precision;
-  const Json before = parse_json(to_json(kept), path), after = parse_json(to_json(config), path);
+  const Json after = parse_json(to_json(config), path);
   for (const auto& [key, value] : after.items())
-    require(value == before[key], "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(),
-            " (only threads, save_every, device and matmul_precision may change)");
+    require(value == before[key] || may_change(key), "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(), " (only ",
+            changeable_settings(), " may change)");
   validate(config);
   const std::string last = folder->file("last");
   std::error_code none;

@@ -22,14 +22,14 @@ std::string checkpoint_folder(const std::string& path) {
 
 Pretrained Pretrained::load(const std::string& path) {
   const std::string folder = checkpoint_folder(path);
-  if (has_checksums(folder)) verify_checksums(folder);
+  verify_model(folder);
   Pretrained loaded{Siglip(read_config(folder)), read_tokenizer(folder), read_preprocessing(folder)};
   const SiglipConfig& c = loaded.model.config;
   require(loaded.tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids, got ",
           loaded.tokenizer->vocab_size());
   require(loaded.tokenizer->context() == c.context, folder, "a tokenizer that pads to max_position_embeddings = ", c.context, " ids, got ",
           loaded.tokenizer->context());
-  require(loaded.preprocessing.image_size == c.image_size, folder, "preprocessor_config.json with size = image_size = ", c.image_size, ", got ",
+  require(loaded.preprocessing.image_size == c.image_size, folder, "a preprocessor with size = image_size = ", c.image_size, ", got ",
           loaded.preprocessing.image_size);
   attach_parameters(folder, loaded.model.parameters());
   return loaded;

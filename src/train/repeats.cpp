@@ -1,3 +1,4 @@
+// repeats.cpp — counts the captions of a batch that are equal, and words what they cost.
 #include "train/repeats.h"
 #include <cmath>
 #include <map>

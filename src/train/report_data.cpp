@@ -70,18 +70,22 @@ void add_matrix(ReportData& data, const Shown& s) {
   }
 }
 
+std::vector<std::int32_t> caption_ids(const Samples& samples, const std::vector<Dim>& which) {
+  std::vector<std::int32_t> ids;
+  for (Dim i : which) ids.push_back(samples.caption_id(i));
+  return ids;
+}
+
 // One query among the candidates of its split.
 GalleryItem gallery_item(const Shown& s, Dim i, bool image_query, const std::vector<Dim>& candidates, const Tensor& rows) {
-  const Tensor& from = image_query ? s.embeddings.images : s.embeddings.texts;
-  const Real* query = from.data() + i * from.columns();
+  const Tensor query = rows_of(image_query ? s.embeddings.images : s.embeddings.texts, {i});
   GalleryItem item;
   item.image = s.samples.picture(i), item.text = s.samples.pair(i).text, item.image_query = image_query, item.held_out = s.held_out;
-  const std::vector<Match> order = best_matches(query, rows, rows.rows());
-  for (std::size_t k = 0; k < order.size(); ++k) {
-    const Dim j = candidates[static_cast<std::size_t>(order[k].candidate)];
+  item.rank = ranks(query, rows, caption_ids(s.samples, {i}), caption_ids(s.samples, candidates))[0];
+  for (const Match& match : best_matches(query.data(), rows, best_shown)) {
+    const Dim j = candidates[static_cast<std::size_t>(match.candidate)];
     const bool right = s.samples.caption_id(j) == s.samples.caption_id(i);
-    if (right && item.rank == 0) item.rank = static_cast<Dim>(k + 1);
-    if (k < best_shown) item.best.push_back({s.samples.picture(j), s.samples.pair(j).text, s.probability(order[k].cosine), order[k].cosine, right});
+    item.best.push_back({s.samples.picture(j), s.samples.pair(j).text, s.probability(match.cosine), match.cosine, right});
   }
   return item;
 }
@@ -149,6 +153,15 @@ Split with_candidates(const DataSet& set, std::size_t shown, const TrainConfig& 
   return split;
 }
 
+// After how many steps a checkpoint was saved.
+Dim step_of(const std::string& checkpoint) {
+  const std::string path = checkpoint + "/training_state.json";
+  const Json state = parse_json(read_file(path), path);
+  require(state.is_object() && state.contains("step") && state["step"].is_number_integer(), path,
+          "a training state as train writes it is expected, got one without a step");
+  return state["step"];
+}
+
 void add_facts(ReportData& data, const TrainConfig& config, const Siglip& model, double t, double b) {
   data.facts.push_back({"model", config.model});
   data.facts.push_back({"parameters", rounded(double(model.parameter_count()) / 1e6, 2) + " M"});
@@ -161,8 +174,10 @@ void add_facts(ReportData& data, const TrainConfig& config, const Siglip& model,
     data.facts.push_back({"throughput", rounded(rate, 0) + " pairs/s"});
     data.facts.push_back({"peak memory", rounded(data.log.back().peak_memory / 1048576, 0) + " MiB"});
   }
-  for (auto e = data.evaluations.rbegin(); e != data.evaluations.rend() && e->step == data.evaluations.back().step; ++e)
-    data.facts.push_back({e->split + " R@1, image to text / text to image", percent(e->image_to_text.r1) + " / " + percent(e->text_to_image.r1)});
+  data.facts.push_back({"checkpoint shown", "after step " + std::to_string(data.shown_step)});
+  for (auto e = data.evaluations.rbegin(); e != data.evaluations.rend(); ++e)
+    if (e->step == data.shown_step)
+      data.facts.push_back({e->split + " R@1, image to text / text to image", percent(e->image_to_text.r1) + " / " + percent(e->text_to_image.r1)});
   data.facts.push_back({"temperature t", rounded(t, 2)});
   data.facts.push_back({"bias b", rounded(b, 2)});
 }
@@ -206,7 +221,9 @@ std::vector<std::string> report(const std::string& path, std::ostream& log, cons
   data.log = history.log, data.evaluations = history.evaluations;
   data.config_json = read_file(config_path);
   data.next_commands = next_commands(program, run, set.splits);
-  const Pretrained model = Pretrained::load(run);
+  const std::string checkpoint = checkpoint_folder(run);
+  const Pretrained model = Pretrained::load(checkpoint);
+  data.shown_step = step_of(checkpoint);
   const double t = std::exp(double(model.model.log_t.item())), b = config.loss == "softmax" ? 0 : double(model.model.b.item());
   add_facts(data, config, model.model, t, b);
   for (std::size_t k = set.splits.size() > 1 ? 1 : 0; k < set.splits.size(); ++k) {

@@ -1,3 +1,4 @@
+// run_folder.cpp — a folder that is never overwritten and belongs to one process; its logs, written and read back.
 #include "train/run_folder.h"
 #include <fcntl.h>
 #include <sys/file.h>
@@ -47,6 +48,15 @@ RunFolder RunFolder::create(const std::string& out, const std::string& name) {
     if (fs::create_directory(folder, error)) return RunFolder(folder);
     require(!error, folder, "a folder that can be made is expected, got: ", error.message());
   }
+}
+
+void require_apart(const TrainConfig& c) {
+  std::error_code none;
+  if (!fs::is_directory(c.data, none)) return;
+  const std::string out = c.out.empty() ? "runs/train/" + c.name : c.out;
+  const auto place = [&](const std::string& path) { return fs::weakly_canonical(fs::absolute(path, none), none); };
+  const fs::path from_data = place(out).lexically_relative(place(c.data));
+  require(!from_data.empty() && *from_data.begin() == "..", "--out", "a folder outside the data is expected, got ", out, ", which lies in ", c.data);
 }
 
 std::string run_path(const std::string& run) {

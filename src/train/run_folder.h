@@ -25,6 +25,8 @@ class RunFolder {
   std::string path_;
   int lock_ = -1;
 };
+/// Throws Error if a run of these settings would lie in the folder of its data, whose next reader would find it there.
+void require_apart(const TrainConfig& config);
 /// "latest" resolved to the newest run below runs/train; any other path as it is.
 std::string run_path(const std::string& run);
 

@@ -73,7 +73,7 @@ void resolve(TrainConfig& c, Dim samples) {
 }  // namespace
 
 Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream& log) {
-  const Device device = find_device(config.device);
+  const Device device = find_device(config.device, "--device");
   if (config.threads) set_threads(static_cast<int>(config.threads));
   set_matmul_precision(device, find_precision(config.matmul_precision, device));
   const DataSet data = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
@@ -135,8 +135,7 @@ void require_finite(const Session& s, const Parameters& tensors) {
 void require_same_config(const TrainConfig& config, const Json& saved, const std::string& run) {
   const Json now = parse_json(to_json(config), "config");
   for (const auto& [key, value] : saved.items()) {
-    const bool free = key == "threads" || key == "save_every" || key == "device" || key == "matmul_precision" || key == "data" || key == "out" ||
-                      key == "name" || key == "strict";
+    const bool free = may_change(key) || key == "data" || key == "out" || key == "name" || key == "strict";
     if (!free && now.at(key) != value)
       fail(run + "/train.json", key, " = ", value.dump(), " as the run began with is expected, got ", now.at(key).dump());
   }

@@ -1,4 +1,4 @@
-# cmake -DSOURCE=… -DBUILD=… -DCXX=… -P run.cmake: installs into the build folder, then uses that.
+# cmake -DSOURCE=… -DBUILD=… -DCXX=… -DCUDA=… -P run.cmake: installs into the build folder, then uses that.
 set(work ${BUILD}/tests/consumer)
 file(REMOVE_RECURSE ${work}/prefix ${work}/installed ${work}/embedded)
 function(run)
@@ -12,4 +12,14 @@ run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${work}/prefix)
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${work}/installed -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_PREFIX_PATH=${work}/prefix)
 run(${CMAKE_COMMAND} --build ${work}/installed)
 run(${work}/installed/consumer)
-run(${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${work}/embedded -DCMAKE_CXX_COMPILER=${CXX} -DSIGLIP_SOURCE=${SOURCE})
+run(${work}/installed/consumer_f64)
+
+# Inside another project the library would be compiled once more; the one that is there takes its place, and "fast" targets do not look further.
+run(${CMAKE_COMMAND} -G "Unix Makefiles" -S ${SOURCE}/tests/consumer -B ${work}/embedded -DCMAKE_CXX_COMPILER=${CXX} -DSIGLIP_SOURCE=${SOURCE}
+  -DSIGLIP_CUDA=${CUDA})
+file(COPY ${BUILD}/libsiglip.a ${BUILD}/libsiglip_f64.a DESTINATION ${work}/embedded/siglip)
+foreach(program consumer consumer_f64 example)
+  run(${CMAKE_COMMAND} --build ${work}/embedded --target ${program}/fast)
+endforeach()
+run(${work}/embedded/consumer)
+run(${work}/embedded/consumer_f64)

@@ -16,6 +16,7 @@ using namespace siglip;
 namespace siglip::f64 {
 DeviceMatch model_across_devices(Device device);
 DeviceMatch training_across_devices(Device device, int steps);
+std::vector<TensorMatch> run_reference_case(const std::string& folder, Device device);
 }  // namespace siglip::f64
 
 namespace {
@@ -59,8 +60,6 @@ void check_near(const std::vector<double>& a, const std::vector<double>& b) {
   REQUIRE(a.size() == b.size());
   for (std::size_t i = 0; i < a.size(); ++i) CHECK(std::abs(a[i] - b[i]) <= 1e-5 * std::abs(b[i]));
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 }  // namespace
 
 TEST_CASE("device: a model and a training agree with the CPU, in float and in double") {
@@ -68,6 +67,17 @@ TEST_CASE("device: a model and a training agree with the CPU, in float and in do
                                f64::training_across_devices(Device::cuda, 3)}) {
     INFO(m.what, ", ", m.about, ": ", m.tensor, "[", m.element, "] = ", m.got, ", expected ", m.expected, ", error ", m.error);
     CHECK(m.ok());
+  }
+}
+
+TEST_CASE("device: a golden model gives transformers' outputs and gradients") {
+  const std::string folder = SIGLIP_GOLDENS "/models/odd_widths";
+  for (const auto& matches : {run_reference_case(folder, Device::cuda), f64::run_reference_case(folder, Device::cuda)}) {
+    REQUIRE(!matches.empty());
+    for (const TensorMatch& m : matches) {
+      INFO(m.tensor, " (", m.judged, "): error ", m.error, ", limit ", m.limit);
+      CHECK(m.ok());
+    }
   }
 }
 
@@ -125,7 +135,7 @@ TEST_CASE("device: memory that ends is one clear error, and all goes on") {
   CHECK(host.device() == Device::cpu);
   CHECK(host.to_vector()[7] == 2);
   CHECK(complaint_of([] { Tensor({1 << 15}, Device::cuda).fill(0); }).starts_with("Tensor: 128.0 KiB are wanted on the CUDA device, "));
-  emulator::limit_memory(std::size_t{1} << 29);
+  emulator::limit_memory(std::size_t{1} << 30);
   host.move_to(Device::cuda);
   CHECK(add(host, host).to_vector()[9] == 4);
   CHECK(held.to_vector()[3] == 1);

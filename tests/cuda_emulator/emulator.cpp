@@ -153,9 +153,9 @@ struct Block {
   std::string where() const { return std::string(kernel) + ", block " + text(index); }
 };
 
-Block* block = nullptr;  // one launch at a time: Unlocked holds the lock
-std::uint64_t order_seed = 1;
-char launch_begin, launch_end;  // what happened before and after
+Block* block = nullptr;                                     // one launch at a time: Unlocked holds the lock
+constexpr std::uint64_t first_order = 1, second_order = 2;  // seeds of the orders of blocks and threads
+char launch_begin, launch_end;                              // what happened before and after
 // Used again in turn: the longest unused first, and what its last thread did on it comes before what the next one does.
 constexpr std::size_t waiting_stacks = 256;
 std::deque<std::unique_ptr<Stack>> spare_stacks;
@@ -335,6 +335,7 @@ void run_once(const char* kernel, dim3 grid, dim3 size, const std::function<void
 struct Snapshot {
   void* start;
   std::vector<char> bytes;
+  std::size_t word;  // of its numbers: 4 or 8
 };
 
 std::vector<Snapshot> snapshot(const std::vector<Argument>& arguments) {
@@ -344,9 +345,19 @@ std::vector<Snapshot> snapshot(const std::vector<Argument>& arguments) {
     std::size_t size = 0;
     if (!a.written || !bytes_from(a.pointer, &start, &size)) continue;
     if (std::any_of(all.begin(), all.end(), [&](const Snapshot& s) { return s.start == start; })) continue;
-    all.push_back({start, std::vector<char>(static_cast<char*>(start), static_cast<char*>(start) + size)});
+    all.push_back({start, std::vector<char>(static_cast<char*>(start), static_cast<char*>(start) + size), a.word == 8 ? a.word : 4});
   }
   return all;
+}
+
+// The first byte of a number that has become what unwritten memory is full of, a NaN which arithmetic hands on as it is; the size if there is none.
+std::size_t became_unwritten(const Snapshot& before, const Snapshot& after) {
+  const auto is_unwritten = [](const char* word, std::size_t bytes) {
+    return std::all_of(word, word + bytes, [](char c) { return c == unwritten; });
+  };
+  for (std::size_t at = 0; at + before.word <= before.bytes.size(); at += before.word)
+    if (is_unwritten(&after.bytes[at], before.word) && !is_unwritten(&before.bytes[at], before.word)) return at;
+  return before.bytes.size();
 }
 }  // namespace
 
@@ -411,8 +422,6 @@ void* shared_memory(std::size_t bytes, const char* file, int line) {
 
 // ---- a launch -------------------------------------------------------------------------------------------------------------------------------
 
-void shuffle_threads(std::uint64_t seed) { order_seed = seed; }
-
 void run(const char* kernel, dim3 grid, dim3 size, const std::vector<Argument>& arguments, const std::function<void()>& body) {
   const auto refuse = [kernel](const std::string& what) { throw std::runtime_error("emulator: " + std::string(kernel) + ": " + what); };
   const std::uint64_t blocks = std::uint64_t{grid.x} * grid.y * grid.z, threads = std::uint64_t{size.x} * size.y * size.z;
@@ -424,16 +433,20 @@ void run(const char* kernel, dim3 grid, dim3 size, const std::vector<Argument>& 
     if (arguments[i].pointer && !bytes_from(arguments[i].pointer)) refuse("argument " + std::to_string(i) + " is no device pointer");
 
   const std::vector<Snapshot> before = snapshot(arguments);
-  run_once(kernel, grid, size, body, order_seed);
+  run_once(kernel, grid, size, body, first_order);
   check_borders(kernel);
   const std::vector<Snapshot> first = snapshot(arguments);
   for (const Snapshot& s : before) std::copy(s.bytes.begin(), s.bytes.end(), static_cast<char*>(s.start));
-  run_once(kernel, grid, size, body, order_seed ^ 0x9e3779b97f4a7c15u);
+  run_once(kernel, grid, size, body, second_order);
   for (const Snapshot& s : first) {
     const auto* now = static_cast<const char*>(s.start);
     if (const auto differs = std::mismatch(s.bytes.begin(), s.bytes.end(), now); differs.first != s.bytes.end())
       refuse("another order of blocks and threads gives other bits, first at byte " + std::to_string(differs.first - s.bytes.begin()) +
              " of an allocation of " + std::to_string(s.bytes.size()) + ": two of them write one word, or a barrier is missing");
   }
+  for (std::size_t i = 0; i < first.size(); ++i)
+    if (const std::size_t at = became_unwritten(before[i], first[i]); at < first[i].bytes.size())
+      refuse("read memory that nobody wrote: its NaN came to stand at byte " + std::to_string(at) + " of an allocation of " +
+             std::to_string(first[i].bytes.size()));
 }
 }  // namespace emulator

@@ -5,7 +5,8 @@
 //   threads that wait at a barrier which others have left or never reach       a shuffle that a lane of its mask does not join
 //   a kernel's argument that is no device pointer                              a write past global or past shared memory
 //   two blocks, or two threads, on one word: a launch is run twice in other orders and must give the same bits
-//   reads of what nobody wrote: new device and shared memory is full of NaN    host code that touches device memory (it is locked away)
+//   a number that became the NaN of which new device and shared memory is full: what nobody wrote was read
+//   host code that touches device memory (it is locked away)
 // Under AddressSanitizer reads past the end are errors too; under ThreadSanitizer two threads on one word with no barrier between.
 #pragma once
 #include <cstddef>
@@ -53,6 +54,7 @@ T exchange(unsigned mask, T value, unsigned from_lane, const Place& place) {
 struct Argument {
   const void* pointer = nullptr;  // null: a number
   bool written = false;           // by its type
+  std::size_t word = 0;           // bytes of the numbers it points to
 };
 
 /// Calls `body` once for each thread of each block, twice in different orders. Throws std::runtime_error for what stands above.
@@ -61,7 +63,7 @@ void run(const char* kernel, dim3 grid, dim3 block, const std::vector<Argument>&
 template <class T>
 Argument argument(const T& value) {
   if constexpr (std::is_pointer_v<T>)
-    return {value, !std::is_const_v<std::remove_pointer_t<T>>};
+    return {value, !std::is_const_v<std::remove_pointer_t<T>>, sizeof(std::remove_pointer_t<T>)};
   else
     return {};
 }
@@ -70,9 +72,6 @@ template <class... Parameter>
 void launch(const char* name, void (*kernel)(Parameter...), dim3 grid, dim3 block, std::type_identity_t<Parameter>... arguments) {
   run(name, grid, block, {argument(arguments)...}, [=] { kernel(arguments...); });
 }
-
-/// The orders of threads and blocks follow from it.
-void shuffle_threads(std::uint64_t seed);
 
 // ---- device memory ------------------------------------------------------------------------------------------------------------------------
 
@@ -93,4 +92,11 @@ void memory_info(std::size_t* free_bytes, std::size_t* all_bytes);
 void check_borders(const std::string& who);
 /// For tests of what happens when it is full: so many bytes from now on, and no more.
 void limit_memory(std::size_t bytes);
+
+// ---- what a device refuses ---------------------------------------------------------------------------------------------------------------
+
+/// For tests: after `granted` more calls, the runtime's function of this name fails with this error of CUDA's (or, of cuBLAS, with its status), once.
+void refuse(const char* function, int granted, int status);
+/// Objects of CUDA's and cuBLAS's that were made and are still there: streams, events, handles, pinned memory.
+int living_objects();
 }  // namespace emulator

@@ -1,8 +1,10 @@
 // runtime.cpp — the functions of CUDA's runtime and of cuBLAS that the backend calls, on the emulated device. Streams do everything at once.
 #include "core/eigen.h"
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include "cuda/device.h"
 
@@ -23,12 +25,40 @@ cudaError_t status(cudaError_t value) {
   return value;
 }
 
+std::atomic<int> living = 0;
+
 template <class T>
 cudaError_t make(T** object) {
   *object = new T;
+  ++living;
   return cudaSuccess;
 }
+template <class T>
+cudaError_t destroy(T* object) {
+  if (!object) return status(cudaErrorInvalidValue);
+  delete object;
+  --living;
+  return cudaSuccess;
+}
+
+struct Refusal {
+  std::string function;
+  int granted = 0, status = 0;
+} refusal;
+
+// 0, or what the function is to fail with.
+int refused(const char* function) {
+  if (refusal.function != function || refusal.granted-- > 0) return 0;
+  refusal.function.clear();
+  return refusal.status;
+}
 }  // namespace
+
+#define GIVE_REFUSAL \
+  if (const int wanted = refused(__func__)) return status(static_cast<cudaError_t>(wanted))
+
+void emulator::refuse(const char* function, int granted, int status) { refusal = {function, granted, status}; }
+int emulator::living_objects() { return living; }
 
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 
@@ -42,13 +72,14 @@ const char* cudaGetErrorString(cudaError_t value) {
       return "out of memory";
     case cudaErrorNoDevice:
       return "no CUDA-capable device is detected";
-    case cudaErrorNotReady:
-      return "device not ready";
+    case cudaErrorInsufficientDriver:
+      return "CUDA driver version is insufficient for CUDA runtime version";
   }
   return "unrecognized error code";
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
+  GIVE_REFUSAL;
   *count = 1;
   return cudaSuccess;
 }
@@ -56,8 +87,8 @@ cudaError_t cudaGetDevice(int* device) {
   *device = 0;
   return cudaSuccess;
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  *value = attribute == cudaDevAttrL2CacheSize ? 4 << 10 : 4;  // a small device, so that small sizes take the paths of large ones
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 4 << 10;  // the second-level cache: a small device, so that small sizes take the paths of large ones
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
@@ -73,48 +104,54 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
   *memory = emulator::allocate(bytes);
   return status(*memory ? cudaSuccess : cudaErrorMemoryAllocation);
 }
-cudaError_t cudaFree(void* memory) { return status(!memory || emulator::release(memory) ? cudaSuccess : cudaErrorInvalidValue); }
+cudaError_t cudaFree(void* memory) {
+  GIVE_REFUSAL;
+  return status(!memory || emulator::release(memory) ? cudaSuccess : cudaErrorInvalidValue);
+}
 cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
+  GIVE_REFUSAL;
   *memory = std::malloc(bytes);
+  if (*memory) ++living;
   return status(*memory ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+cudaError_t cudaFreeHost(void* memory) {
+  if (!memory) return status(cudaErrorInvalidValue);
+  std::free(memory);
+  --living;
+  return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
+  GIVE_REFUSAL;
   const emulator::Unlocked unlocked;
   const auto fits = [bytes](const void* p, bool on_device) { return on_device ? emulator::bytes_from(p) >= bytes : emulator::bytes_from(p) == 0; };
   if (!fits(to, kind != cudaMemcpyDeviceToHost) || !fits(from, kind != cudaMemcpyHostToDevice)) return status(cudaErrorInvalidValue);
   std::memmove(to, from, bytes);
   return cudaSuccess;
 }
-cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
-  const emulator::Unlocked unlocked;
-  if (emulator::bytes_from(memory) < bytes) return status(cudaErrorInvalidValue);
-  std::memset(memory, value, bytes);
-  return cudaSuccess;
-}
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return make(stream); }
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) { return status(stream ? cudaSuccess : cudaErrorInvalidValue); }
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  GIVE_REFUSAL;
+  return make(stream);
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  GIVE_REFUSAL;
+  return status(stream ? cudaSuccess : cudaErrorInvalidValue);
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   return status(stream && event && event->recorded ? cudaSuccess : cudaErrorInvalidValue);
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return make(event); }
-cudaError_t cudaEventCreate(cudaEvent_t* event) { return make(event); }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  GIVE_REFUSAL;
+  return make(event);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) { return destroy(event); }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!event || !stream) return status(cudaErrorInvalidValue);
   event->recorded = true;
   return cudaSuccess;
 }
-// Sometimes not ready, as on a device that is busy.
-cudaError_t cudaEventQuery(cudaEvent_t) {
-  static int asked = 0;
-  return status(++asked % 2 ? cudaErrorNotReady : cudaSuccess);
-}
 cudaError_t cudaEventSynchronize(cudaEvent_t event) { return status(event ? cudaSuccess : cudaErrorInvalidValue); }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-  *milliseconds = 1;
-  return cudaSuccess;
-}
 
 // ---- bfloat16 ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -167,7 +204,6 @@ ColumnMajor<T> factor(const void* p, cudaDataType_t type, cublasOperation_t oper
         value = static_cast<T>(__bfloat162float(static_cast<const __nv_bfloat16*>(p)[at]));
       else
         value = static_cast<const T*>(p)[at];
-      if (compute == CUBLAS_COMPUTE_32F_FAST_16BF) value = static_cast<T>(rounded_to(7, static_cast<float>(value)));
       if (compute == CUBLAS_COMPUTE_32F_FAST_TF32) value = static_cast<T>(rounded_to(10, static_cast<float>(value)));
       m(r, c) = value;
     }
@@ -190,14 +226,16 @@ void multiply(cublasOperation_t a_operation, cublasOperation_t b_operation, int 
 }  // namespace
 
 cublasStatus_t cublasCreate(cublasHandle_t* handle) {
-  *handle = new EmulatedCublas;
+  make(handle);
   return CUBLAS_STATUS_SUCCESS;
 }
+cublasStatus_t cublasDestroy(cublasHandle_t handle) { return destroy(handle) == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE; }
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
   handle->stream = stream;
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::size_t bytes) {
+  if (const int wanted = refused(__func__)) return static_cast<cublasStatus_t>(wanted);
   handle->workspace = workspace;
   return emulator::bytes_from(workspace) >= bytes ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }

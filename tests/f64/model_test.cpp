@@ -42,7 +42,7 @@ TEST_CASE("model: the gradient of the whole step against finite differences, bot
   for (const auto& loss : {std::function<Tensor()>(sigmoid), std::function<Tensor()>(softmax)}) {
     const Worst w = gradcheck_directions(loss, parameters, 8, 11, 0x1p-13);  // a direction is about 70 long
     INFO(to_string(w));
-    CHECK(w.error <= 1e-8);
+    CHECK(w.error <= 1e-8);  // measured: 6e-12
     MESSAGE("whole model, worst of 8 directions: ", w.error);
   }
 }

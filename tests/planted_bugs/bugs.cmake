@@ -3,6 +3,8 @@
 
 # matmul
 planted_bug(ops/matmul "the bias is not added" [[if (bias) {]] [[if (bias && N < 0) {]])
+planted_bug(ops/matmul "few rows take the bias of the first block" [[bias ? bias + begin : nullptr]] [[bias]])
+planted_bug(ops/matmul "the last panel of few rows is not packed" [[parallel_blocks(N, panel,]] [[parallel_blocks(N / panel * panel, panel,]])
 planted_bug(ops/matmul "dw is transposed"
   [[matrix(dw_shares + block * M * K, M, K).noalias() = dy_block.transpose() * matrix(x + n * K, height, K);]]
   [[matrix(dw_shares + block * M * K, K, M).noalias() = matrix(x + n * K, height, K).transpose() * dy_block;]])
@@ -14,9 +16,12 @@ planted_bug(ops/matmul "the share of dbias is read, never written" [[if (dbias) 
 # add, add_rows, scale
 planted_bug(ops/add "the last element of dy is skipped" [[accumulate, y.grad(), z.grad(), z.size()]] [[accumulate, y.grad(), z.grad(), z.size() - 1]])
 planted_bug(ops/add "x is modified in place" [[z[i] = x[i] + y[i];]] [[z[i] = const_cast<Real*>(x)[i] += y[i];]])
+planted_bug(ops/add "what is left over after whole blocks is skipped" [[parallel_blocks(N, block,]] [[parallel_blocks(N > block ? N / block * block : N, block,]])
 planted_bug(ops/add_rows "db is assigned, not added" [[db[c] += dy[n * C + c];]] [[db[c] = dy[n * C + c];]])
 planted_bug(ops/scale "ds has the wrong sign" [[*ds += static_cast<Real>(sum);]] [[*ds -= static_cast<Real>(sum);]])
 planted_bug(ops/scale "dx lacks the factor s" [[dx[i] += factor * dy[i];]] [[dx[i] += dy[i];]])
+planted_bug(ops/scale "the last element of every block but the first is not written" [[for (Dim i = begin; i < end; ++i) y[i] =]]
+  [[for (Dim i = begin; i < end - (begin > 0); ++i) y[i] =]])
 planted_bug(ops/scale "the sum of ds has as many parts as threads"
   [[for (Dim i = 0; i < N; ++i) sum += double(dy[i]) * double(x[i]);]]
   [[const Dim parts = omp_get_max_threads();
@@ -32,6 +37,7 @@ planted_bug(ops/gelu "1 - h where 1 - h^2 is meant" [[(1 - hs.square())]] [[(1 -
 planted_bug(ops/gelu "tanh as a quotient of exponentials: infinity by infinity"
   [[Real(0.5) * xs * (1 + (sqrt_2_over_pi * xs * (1 + cubic * xs.square())).tanh());]]
   [[xs * (2 * sqrt_2_over_pi * xs * (1 + cubic * xs.square())).exp() / (1 + (2 * sqrt_2_over_pi * xs * (1 + cubic * xs.square())).exp());]])
+planted_bug(ops/gelu "every thread reads dy from its start" [[dys(dy + i, size);]] [[dys(dy + i - first, size);]])
 
 # softmax
 planted_bug(ops/softmax "the sum over the row is missing: y dy alone" [[yn * (dyn - dot);]] [[yn * dyn;]])
@@ -53,6 +59,7 @@ planted_bug(ops/l2_normalize "dx is not divided by the length" [[(dyn[c] - yn[c]
 planted_bug(ops/l2_normalize "the length is taken as constant" [[(dyn[c] - yn[c] * static_cast<Real>(dot)) / norm[n];]] [[dyn[c] / norm[n];]])
 planted_bug(ops/l2_normalize "the last element of the output is not written" [[for (Dim c = 0; c < C; ++c) y[n * C + c] = x[n * C + c] / norm[n];]]
   [[for (Dim c = 0; c < C - (n == N - 1); ++c) y[n * C + c] = x[n * C + c] / norm[n];]])
+planted_bug(ops/l2_normalize "backward does not know the floor" [[if (norm[n] > smallest_norm)]] [[if (norm[n] > 0)]])
 
 # attention
 planted_bug(ops/attention "backward lacks 1 / sqrt(D)" [[dp = p * (dp - dot) * factor;]] [[dp = p * (dp - dot);]])
@@ -64,6 +71,7 @@ planted_bug(ops/attention "dq and dk change places"
   [[if (dk && T == S) w.multiply<true>(dk + query, C, {w.dp, w.row, 1}, {k + key, C, 1}, T, D, S);
     if (dq && T == S) w.multiply<true>(dq + key, C, {w.dp, 1, w.row}, {q + query, C, 1}, S, D, T);]])
 planted_bug(ops/attention "dv is assigned, not added" [[if (dv) w.multiply<true>]] [[if (dv) w.multiply<false>]])
+planted_bug(ops/attention "the largest logit is not subtracted" [[p = (p - m).exp();]] [[p = p.exp();]])
 planted_bug(ops/attention "log_sum lacks the largest logit" [[m + std::log(sum);]] [[std::log(sum);]])
 
 # patch_embedding, token_embedding, take_token, take_rows, repeat
@@ -81,7 +89,7 @@ planted_bug(loss/sigmoid_loss "equal ids are looked for on the diagonal tiles al
   [[return tile.row_block == tile.column_block;]])
 planted_bug(loss/sigmoid_loss "ids of images are compared with themselves" [=[image_ids[i] == text_ids[j]]=] [=[image_ids[i] == image_ids[j]]=])
 planted_bug(loss/sigmoid_loss "the gradient of a match has the wrong sign" [[g[j] = -sigmoid(-l[j]);]] [[g[j] = sigmoid(-l[j]);]])
-planted_bug(loss/sigmoid_loss "dlog_t lacks t s" [[sums.dlog_t += sum(g * (l - b));]] [[sums.dlog_t += sum(g);]])
+planted_bug(loss/sigmoid_loss "dlog_t lacks t s" [[sums.dlog_t += sum(g * t * row);]] [[sums.dlog_t += sum(g);]])
 planted_bug(loss/sigmoid_loss "db is forgotten" [[sums.db += sum(g);]] "")
 planted_bug(loss/sigmoid_loss "dU and dV lack t" [[row = t * g;]] [[row = g;]])
 planted_bug(loss/sigmoid_loss "the upstream gradient is ignored" [[LAUNCH(x.device(), multiply_in_place, dx.data(), loss.grad(), dx.size());]] "")

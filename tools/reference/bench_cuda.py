@@ -6,20 +6,25 @@ installed, in one run: forward and backward, with equal sizes and precision.
     python tools/reference/bench_cuda.py --batch 65536 --precision bf16 --repeat 3
     python tools/reference/bench_cuda.py --json > bench.json                   # messages go to stderr
 
-Every measurement is a process of its own; ours and theirs take turns (A B A B …), so that a device that grows slower does so for both. The best
-of all rounds counts. Memory is what the device's allocator held at most above inputs and gradients. In bf16 their rows, logits and gradients
+Both work on the very same rows, and loss and gradients must agree as far as the precision allows: otherwise nothing was compared, and the exit
+status is 1. Every measurement is a process of its own; ours and theirs take turns (A B A B …), so that a device that grows slower does so for
+both. The best of all rounds counts. Memory is what the device's allocator held at most above inputs and gradients. In bf16 their rows, logits and gradients
 are bf16; ours are float rows, which the loss rounds itself, and float logits and gradients.
 """
 import argparse
 import json
 import math
 import os
-import subprocess
 import sys
+
+from bench_pytorch import positive_list, rows_loss, run, take_turns
 
 VARIANTS = ["dense", "chunked", "siglip-kernel"]
 PRECISIONS = ["f32", "tf32", "bf16"]
 CHUNK = 4096  # rows of the logits at a time
+# How far apart loss and gradients may be, relative to the larger one or to 1. Theirs in bf16 have logits, sums and gradients of 8 bits.
+ALLOWED = {"f32": 1e-4, "tf32": 2e-3, "bf16": 3e-2}
+COMPARED = ["loss", "du_norm", "dv_norm", "dlog_t", "db"]
 
 
 def no_device():
@@ -32,14 +37,6 @@ def no_device():
 
 
 # ---- the loss, as it is written in PyTorch -----------------------------------------------------------------------------------------
-
-
-def rows_loss(torch, u, v, log_t, b, begin):
-    """sum over rows begin … of u and all of v of softplus(-z l)."""
-    logits = torch.exp(log_t) * (u @ v.T) + b
-    z = -torch.ones_like(logits)
-    z.diagonal(begin).fill_(1)
-    return -torch.nn.functional.logsigmoid(z * logits).sum()
 
 
 def forward_and_backward(torch, variant, u, v, log_t, b):
@@ -65,13 +62,20 @@ def forward_and_backward(torch, variant, u, v, log_t, b):
     return total
 
 
+def rows(torch, batch, dim, stream):
+    """The unit rows of `siglip bench loss` (random_rows): numbers from -1 to 1 by a hash of their place, of which 32 bits are kept."""
+    h = torch.arange(batch * dim) + stream * 0x9E3779B9 & 0xFFFFFFFF
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        h = (h ^ h >> shift) * factor & 0xFFFFFFFF
+    return torch.nn.functional.normalize(((h ^ h >> 16) >> 8).float().mul(2**-23).sub(1).reshape(batch, dim), dim=1)
+
+
 def measure(variant, precision, batch, dim, rounds):
     import torch
 
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    generator = torch.Generator().manual_seed(0)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    u, v = (torch.nn.functional.normalize(torch.randn(batch, dim, generator=generator), dim=1).to("cuda", dtype) for _ in range(2))
+    u, v = (rows(torch, batch, dim, stream).to("cuda", dtype) for stream in (0, 1))
     log_t, b = torch.tensor(math.log(10.0), device="cuda"), torch.tensor(-10.0, device="cuda")
     leaves = [u, v, log_t, b]
     for leaf in leaves:
@@ -90,24 +94,16 @@ def measure(variant, precision, batch, dim, rounds):
         end.record()
         torch.cuda.synchronize()
         seconds = min(seconds, begin.elapsed_time(end) / 1000)
-    return {"seconds": seconds, "bytes": torch.cuda.max_memory_allocated() - base, "loss": float(value), "device": torch.cuda.get_device_name()}
+    memory = torch.cuda.max_memory_allocated() - base
+    for leaf in leaves:
+        leaf.grad.zero_()  # the rounds added up
+    value = forward_and_backward(torch, variant, *leaves)
+    du, dv = (leaf.grad.double().norm().item() for leaf in (u, v))
+    results = {"loss": float(value), "du_norm": du, "dv_norm": dv, "dlog_t": log_t.grad.item(), "db": b.grad.item()}
+    return {"seconds": seconds, "bytes": memory, "device": torch.cuda.get_device_name(), **results}
 
 
 # ---- processes ---------------------------------------------------------------------------------------------------------------------
-
-
-def run(command):
-    """The JSON object that a command prints, or None and the reason."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except OSError as error:
-        return None, f"{command[0]}: {error.strerror}"
-    if done.returncode != 0:
-        return None, (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    try:
-        return json.loads(done.stdout), ""
-    except json.JSONDecodeError:
-        return None, f"JSON on stdout is expected, got {done.stdout[:60]!r}"
 
 
 def theirs(variant, precision, batch, options):
@@ -123,35 +119,29 @@ def ours(precision, batch, options):
     return result, reason
 
 
+def disagreements(ours, theirs, precision):
+    """What of theirs is further from ours than the precision allows, a line each."""
+    lines = []
+    for name in COMPARED:
+        a, b = ours[name], theirs[name]
+        if not abs(a - b) <= ALLOWED[precision] * max(abs(a), abs(b), 1 if name in ("dlog_t", "db") else 0):  # NaN is no agreement
+            lines.append(f"{theirs['name']}: {name} = {b:.6g}, ours {a:.6g}, within {ALLOWED[precision]:g} expected")
+    return lines
+
+
 def compare(precision, batch, options):
-    """Rows of one table: ours first, then each variant of theirs; the best time of all rounds and the memory that went with it."""
     runners = [("siglip.cpp", lambda: ours(precision, batch, options))]
     runners += [(name, lambda name=name: theirs(name, precision, batch, options)) for name in options.variants]
     title = f"Sigmoid loss, forward and backward, B = {batch}, E = {options.dim}, {precision}"
-    best, skipped = {}, {}
-    for round_ in range(options.repeat):
-        for name, measure_one in runners:
-            if name in skipped:
-                continue
-            print(f"{title}: {name}, {round_ + 1} of {options.repeat}", file=sys.stderr, flush=True)
-            result, reason = measure_one()
-            if result is None:
-                skipped[name] = reason
-            elif name not in best or result["seconds"] < best[name]["seconds"]:
-                best[name] = result
-    rows = []
-    for name, _ in runners:
-        row = {"name": name}
-        if name in best:
-            row.update(best[name])
+    rows = take_turns(title, runners, options.repeat)
+    for row in rows:
+        if "seconds" in row:
             row["tflops"] = 6 * batch**2 * options.dim / row["seconds"] / 1e12
-            if "siglip.cpp" in best:
-                row["time_ratio"] = row["seconds"] / best["siglip.cpp"]["seconds"]
-                row["memory_ratio"] = row["bytes"] / best["siglip.cpp"]["bytes"]
-        else:
-            row["skipped"] = skipped[name]
-        rows.append(row)
-    return {"title": title, "batch": batch, "dim": options.dim, "precision": precision, "rows": rows}
+    measured = [row for row in rows if "seconds" in row]
+    apart = [line for row in measured[1:] for line in disagreements(measured[0], row, precision)] if "seconds" in rows[0] else []
+    for line in apart:
+        print(f"{title}: {line}", file=sys.stderr)
+    return {"title": title, "batch": batch, "dim": options.dim, "precision": precision, "rows": rows, "disagreements": apart}
 
 
 def print_table(table):
@@ -163,13 +153,6 @@ def print_table(table):
             continue
         ratios = [f"{row[key]:.2f}" if key in row else "-" for key in ("time_ratio", "memory_ratio")]
         print(f"  {row['name']:16}{1000 * row['seconds']:>10.2f}{ratios[0]:>9}{row['tflops']:>10.1f}{row['bytes'] / 2**20:>13.1f}{ratios[1]:>9}")
-
-
-def positive_list(text):
-    values = [int(part) for part in text.split(",")]
-    if not values or min(values) < 1:
-        raise argparse.ArgumentTypeError(f"positive whole numbers separated by commas are expected, got {text!r}")
-    return values
 
 
 def words_of(choices):
@@ -210,7 +193,7 @@ def main():
     else:
         for table in tables:
             print_table(table)
-    return 1 if any("skipped" in table["rows"][0] for table in tables) else 0
+    return 1 if any("skipped" in table["rows"][0] or table["disagreements"] for table in tables) else 0
 
 
 if __name__ == "__main__":

@@ -83,4 +83,5 @@ def main():
             print(f"{name:32} {len(files) / wall:8.1f} pictures/s  {1e3 * cpu / len(files):7.2f} ms of processor time a picture")
 
 
-main()
+if __name__ == "__main__":  # a process of the pool may import this file again
+    main()

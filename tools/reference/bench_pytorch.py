@@ -317,16 +317,14 @@ def ours(options, *arguments):
     return result, reason
 
 
-def compare(options, title, our_arguments, their_arguments):
-    """Rows of one table: ours first, then each variant of theirs; the best time of all rounds and the memory that went with it."""
-    runners = [("siglip.cpp", lambda: ours(options, *our_arguments))]
-    runners += [(name, lambda arguments=arguments: theirs(options, *arguments)) for name, arguments in their_arguments]
+def take_turns(title, runners, repeat):
+    """Rows of one table, of (name, function) pairs, ours first: the best time of all rounds and the memory that went with it."""
     best, skipped = {}, {}
-    for round_ in range(options.repeat):
+    for round_ in range(repeat):
         for name, measure in runners:
             if name in skipped:
                 continue
-            print(f"{title}: {name}, {round_ + 1} of {options.repeat}", file=sys.stderr, flush=True)
+            print(f"{title}: {name}, {round_ + 1} of {repeat}", file=sys.stderr, flush=True)
             result, reason = measure()
             if result is None:
                 skipped[name] = reason
@@ -345,7 +343,13 @@ def compare(options, title, our_arguments, their_arguments):
         else:
             row["skipped"] = skipped.get(name, "not run")
         rows.append(row)
-    return {"title": title, "rows": rows}
+    return rows
+
+
+def compare(options, title, our_arguments, their_arguments):
+    runners = [("siglip.cpp", lambda: ours(options, *our_arguments))]
+    runners += [(name, lambda arguments=arguments: theirs(options, *arguments)) for name, arguments in their_arguments]
+    return {"title": title, "rows": take_turns(title, runners, options.repeat)}
 
 
 def print_table(table):

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from transformers import SiglipConfig, SiglipModel
+from transformers.utils import logging
 
 TEXT = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 2, "vocab_size": 60,
         "max_position_embeddings": 7, "projection_size": 30}
@@ -117,6 +118,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--siglip", default="build/siglip", help="the program")
     siglip = parser.parse_args().siglip
+    logging.disable_progress_bar()
     torch.manual_seed(0)
     model = SiglipModel(SiglipConfig(text_config=TEXT, vision_config=VISION)).eval()
     with torch.no_grad():
@@ -141,7 +143,8 @@ def main():
                 compare(f"{name}, {files} files, loaded by transformers", loaded(copy, dtype), typed)
                 if shards == "whole":
                     same = (copy / "model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
-                    print(f"{name}: model.safetensors is {'byte for byte that of transformers' if same else 'laid out otherwise'}")
+                    assert same, f"{name}: model.safetensors has other bytes than transformers wrote"
+                    print(f"{name}: model.safetensors is byte for byte that of transformers")
         for name, dtype in (("bf16", torch.bfloat16), ("f16", torch.float16)):
             run(siglip, "convert", work / "f32-whole", work / name, "--dtype", name, "--shard-size", 20000)
             compare(f"f32 rounded to {name}, as torch rounds", tensors_of(work / name), {key: tensor.to(dtype) for key, tensor in state.items()})

@@ -3,8 +3,9 @@
     make test-reference                                           # a short run on drawn shapes, and the emoji demo where it was trained
     python3 tools/reference/check_export.py runs/train/demo       # any run or checkpoint folder
 
-Everything loads through AutoProcessor, AutoTokenizer, AutoImageProcessor and SiglipModel. open_clip is tried too where it is installed. Exit
-status 1 if anything differs by more than its limit.
+Everything loads through AutoProcessor, AutoTokenizer, AutoImageProcessor and SiglipModel. Pixels are compared bit for bit where both sides name
+the implementation (--profile here, backend there), and within a limit where neither does: what a user gets who says nothing. open_clip is tried too
+where it is installed. Exit status 1 if anything differs by more than its limit.
 """
 import argparse
 import json
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
 import numpy
 import PIL
 import torch
@@ -21,8 +24,13 @@ import transformers
 from PIL import Image
 from safetensors.numpy import load_file
 
+from tokenizer_texts import CASED, ODD, SPECIAL
+
 PIL_PROFILE = "pil13" if int(PIL.__version__.split(".")[0]) >= 13 else "pil"  # Pillow 13 changed the order of its passes
 EMBEDDING_LIMIT, LOGIT_LIMIT = 1e-5, 1e-4  # as in data/goldens/README.md
+# By default AutoProcessor may resize otherwise: torchvision where it is installed, else the Pillow that is there. In levels of 255, and of unit rows. Measured
+# against torchvision: 1 level, 9e-4.
+DEFAULT_LEVELS_LIMIT, DEFAULT_EMBEDDING_LIMIT = 2, 5e-3
 TEXTS = ["", " ", "a", "A Photo of TWO cats.", "punctuation: (a) [b] {c} - d_e / f \\ g; 'h' \"i\"? j! k, l", "Zürich, ŻÓŁĆ and straße",
          "naïve café", "日本語 のテキスト", "emoji 🐱‍👤 👍🏽", "tab\tand  two  blanks", "1+1=2 & 50% of $3 #tag @home ~x^y", "</s> <unk> <pad> are text",
          "no\u00a0break \u200b zero width", "word " * 100]
@@ -84,6 +92,30 @@ def check_pixels(report, options, folder, pictures, temporary):
         report.line(different == 0, f"pixels against {backend}, --profile {profile}: {theirs.size - different:,} of {theirs.size:,} equal bit for bit")
         answer = theirs if answer is None else answer
     return torch.from_numpy(answer)
+
+
+def check_defaults(report, options, folder, processor, model, pictures, temporary):
+    """No flag here, no argument there: what either side's user gets. Neither is wrong; this says how far they are apart."""
+    out, embeddings = os.path.join(temporary, "default.safetensors"), os.path.join(temporary, "default.npy")
+    images = [Image.open(path).convert("RGB") for path in pictures]
+    theirs = processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
+    siglip(options, "preprocess", folder, *pictures, "--out", out)
+    ours = load_file(out)["pixel_values"]
+    levels = numpy.abs(ours - theirs.numpy()) * 127.5  # [-1, 1] is 255 levels wide
+    name = f"pixels by default, against {type(processor.image_processor).__name__}"
+    worst = int(levels.max(axis=(1, 2, 3)).argmax())
+    report.line(bool(levels.max() <= DEFAULT_LEVELS_LIMIT),
+                f"{name}: {(levels < 0.01).mean():.2%} equal, at most {levels.max():.2f} levels of 255 apart "
+                f"({images[worst].width} x {images[worst].height}; limit {DEFAULT_LEVELS_LIMIT}), {levels.mean():.4f} on average")
+    siglip(options, "embed", folder, "--images", *pictures, "--out", embeddings)
+    order = sorted(range(len(pictures)), key=lambda i: pictures[i])
+    with torch.no_grad():
+        expected = model.get_image_features(pixel_values=theirs[order])
+    expected = torch.nn.functional.normalize(getattr(expected, "pooler_output", expected)).numpy()
+    got = numpy.load(embeddings)
+    error, cosine = numpy.abs(got - expected).max(), (got * expected).sum(1).min()
+    report.line(bool(error <= DEFAULT_EMBEDDING_LIMIT),
+                f"image embeddings by default: at most {error:.1e} apart (limit {DEFAULT_EMBEDDING_LIMIT:.0e}), cosine at least {cosine:.6f}")
 
 
 def check_embeddings(report, options, folder, model, pictures, texts_path, pixels, ids, temporary):
@@ -149,10 +181,11 @@ def check(options, path, temporary):
         words = sorted(json.load(file)["model"].get("vocab", {}))
     choose = random.Random(1)
     sentences = [" ".join(choose.choices(words, k=choose.randint(1, 24))) for _ in range(500)] if words else []
-    texts_path, ids = check_ids(report, options, folder, tokenizer, TEXTS + sentences, temporary)
+    texts_path, ids = check_ids(report, options, folder, tokenizer, TEXTS + ODD + SPECIAL + CASED + sentences, temporary)
     pictures = draw_pictures(temporary, model.config.vision_config.image_size)
     pixels = check_pixels(report, options, folder, pictures, temporary)
     check_embeddings(report, options, folder, model, pictures, texts_path, pixels, ids, temporary)
+    check_defaults(report, options, folder, processor, model, pictures, temporary)
     labels = ["a cat", "two red circles", "a photo of a dog", "blue"]
     check_logits(report, options, folder, model, tokenizer, pictures, pixels, labels)
     try_open_clip(report, folder)

@@ -3,25 +3,32 @@
     python tools/reference/make_doctor_goldens.py
 
 Each mistake is made in PyTorch, by patching modules, weights, inputs or outputs of a copy of one small model with random parameters, so that
-`siglip doctor` is tested against another implementation's mistakes and not against its own. Needs torch, transformers, numpy, safetensors, pillow.
+`siglip doctor` is tested against another implementation's mistakes and not against its own. Needs torch, transformers,
+numpy, safetensors, sentencepiece, pillow, torchvision.
 
     model/                 the folder
     inputs.safetensors     pixel_values, input_ids (end token 1, padding 0, as SigLIP 2 has them)
     healthy.safetensors    and one MISTAKE.safetensors each
     several/               more than one mistake at once
     files/                 picture.png, and what comes of preparing it in a wrong way
+    v1/                    another model with a tokenizer of SigLIP 1, padded with its end token; cases.json says which texts each case had
 """
 import copy
 import json
 import math
 import pathlib
+import shutil
+import string
 import zlib
 
 import numpy
+import sentencepiece
 import torch
 import transformers
 from PIL import Image
 from safetensors.torch import save_file
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2.functional import resize
 
 ROOT = pathlib.Path(__file__).resolve().parents[2] / "data/goldens/doctor"
 WIDTH, LAYERS, HEADS, MLP = 24, 2, 3, 40
@@ -32,10 +39,10 @@ END, PAD = 1, 0
 # ---- the healthy model -------------------------------------------------------------------------------------------------------------------
 
 
-def make_model():
+def make_model(vocab=VOCAB, context=CONTEXT):
     encoder = dict(hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=MLP)
     config = transformers.SiglipConfig(
-        text_config=dict(encoder, vocab_size=VOCAB, max_position_embeddings=CONTEXT, projection_size=WIDTH),
+        text_config=dict(encoder, vocab_size=vocab, max_position_embeddings=context, projection_size=WIDTH),
         vision_config=dict(encoder, image_size=SIZE, patch_size=PATCH),
         attn_implementation="eager",
     )
@@ -96,6 +103,17 @@ def loss(by_text):
     return (-torch.nn.functional.logsigmoid(labels * by_text).sum() / len(by_text)).reshape(1)
 
 
+def text_embeds(model, ids):
+    with torch.no_grad():
+        pooled = model.text_model(input_ids=ids).pooler_output
+    return pooled / pooled.norm(dim=-1, keepdim=True)
+
+
+def each_alone(model, ids):
+    """Every text up to its end token, in a batch of its own."""
+    return torch.cat([text_embeds(model, row[:n].view(1, -1)) for row, n in zip(ids, lengths(ids))])
+
+
 # ---- mistakes in the inputs --------------------------------------------------------------------------------------------------------------
 
 
@@ -130,10 +148,7 @@ def input_mistakes(model, pixels, ids):
     result.update({name: outputs(model, pixels, x) for name, x in texts.items()})
 
     healthy = outputs(model, pixels, ids, hidden=False)
-    with torch.no_grad():
-        alone = torch.cat([model.text_model(row[:n].view(1, -1)).pooler_output for row, n in zip(ids, ends)])
-    alone = alone / alone.norm(dim=-1, keepdim=True)
-    result["not-padded"] = scores(healthy["image_embeds"], alone, model.logit_scale.detach().exp(), model.logit_bias.detach())
+    result["not-padded"] = scores(healthy["image_embeds"], each_alone(model, ids), model.logit_scale.detach().exp(), model.logit_bias.detach())
     return result
 
 
@@ -315,7 +330,7 @@ def mask_text(model, mask):
     plain = text.forward
 
     def forward(input_ids=None, **others):
-        added = torch.zeros(1).expand(len(input_ids), 1, CONTEXT, CONTEXT).masked_fill(~mask(input_ids), -math.inf)
+        added = torch.zeros(1).expand(len(input_ids), 1, input_ids.shape[1], input_ids.shape[1]).masked_fill(~mask(input_ids), -math.inf)
         for layer in text.encoder.layers:
             a = layer.self_attn
 
@@ -331,11 +346,11 @@ def mask_text(model, mask):
 
 
 def causal(ids):
-    return torch.ones(CONTEXT, CONTEXT).tril().bool()
+    return torch.ones(ids.shape[1], ids.shape[1]).tril().bool()
 
 
 def no_padding(ids):
-    return (torch.arange(CONTEXT) < torch.tensor(lengths(ids)).view(-1, 1)).view(len(ids), 1, 1, CONTEXT)
+    return (torch.arange(ids.shape[1]) < torch.tensor(lengths(ids)).view(-1, 1)).view(len(ids), 1, 1, ids.shape[1])
 
 
 def end_states(x, ids):
@@ -431,7 +446,7 @@ def module_mistakes(model, pixels, ids):
 def several_mistakes(model, pixels, ids):
     planted = copy.deepcopy(model)
     MODULE_MISTAKES["erf-gelu"](planted)
-    result = {"bgr + erf-gelu": outputs(planted, pixels.flip(1).contiguous(), ids)}
+    result = {"bgr_and_erf_gelu": outputs(planted, pixels.flip(1).contiguous(), ids)}
     MODULE_MISTAKES["transposed-q_proj"](planted)
     MODULE_MISTAKES["post-norm"](planted)
     return dict(result, three=outputs(planted, pixels, ids))
@@ -516,6 +531,13 @@ def without_antialiasing(picture):
     return Image.fromarray(y[0].permute(1, 2, 0).to(torch.uint8).numpy())
 
 
+def resized_by_torchvision(picture):
+    """Another published way, and no mistake: transformers 5 resizes so where torchvision is installed."""
+    x = torch.from_numpy(numpy.array(picture)).permute(2, 0, 1)
+    y = resize(x, [SIZE, SIZE], interpolation=InterpolationMode.BICUBIC, antialias=True)
+    return Image.fromarray(y.permute(1, 2, 0).numpy())
+
+
 def file_mistakes(model):
     picture = make_picture()
     prepared = {
@@ -525,6 +547,7 @@ def file_mistakes(model):
         "letterbox-black": letterbox(picture, 0),
         "letterbox-gray": letterbox(picture, 114),
         "no-antialiasing": without_antialiasing(picture),
+        "resize-torchvision": resized_by_torchvision(picture),
     }
     result = {}
     for name, image in prepared.items():
@@ -532,6 +555,79 @@ def file_mistakes(model):
             pooled = model.vision_model(to_pixels(image)).pooler_output
         result[name] = {"image_embeds": pooled / pooled.norm(dim=-1, keepdim=True), "pixel_values": to_pixels(image)}
     return picture, result
+
+
+# ---- texts, as SigLIP 1 has them ---------------------------------------------------------------------------------------------------------
+
+V1_CONTEXT, V1_VOCAB = 16, 3000
+ENGLISH = ROOT.parent / "tokenizers/english"
+SHORT = ["A cat, sleeping!", "two red circles", "a dog"]
+CUT = ["A small red circle left of a large blue star and a smiling face with open hands", "two red circles"]
+
+
+def cleaned(text, lower=True):
+    """As SiglipTokenizer does it, whose ids for these texts are the same."""
+    text = text.translate(str.maketrans("", "", string.punctuation))
+    return " ".join((text.lower() if lower else text).split())
+
+
+def pieces_of(texts):
+    """Neither cut nor ended."""
+    model = sentencepiece.SentencePieceProcessor(model_file=str(ENGLISH / "spiece.model"))
+    return [model.encode(text) for text in texts]
+
+
+def v1_ids(texts):
+    """Cut, ended with </s>, padded with it to the full length."""
+    return filled([row[: V1_CONTEXT - 1] for row in pieces_of(texts)], END)
+
+
+def filled(rows, pad, length=V1_CONTEXT):
+    return torch.tensor([(row + [pad] * length)[:length] for row in rows])
+
+
+def v1_cases(model):
+    """case → (the mistake it shows, texts, ids, text_embeds)."""
+    clean_short, clean_cut = ([cleaned(text) for text in texts] for texts in (SHORT, CUT))
+    short, cut, pieces = v1_ids(clean_short), v1_ids(clean_cut), pieces_of(clean_short)
+    ends, longest = lengths(short), max(len(row) for row in pieces)
+    after = torch.arange(V1_CONTEXT) >= torch.tensor(ends).view(-1, 1)
+    assert len(pieces_of(clean_cut)[0]) > V1_CONTEXT
+    ids = {
+        "healthy": (None, SHORT, short),
+        "healthy-cut": (None, CUT, cut),
+        "pad-to-longest": ("pad-to-longest", SHORT, short[:, : max(ends)]),
+        "padded-left": ("padded-left", SHORT, torch.stack([torch.cat([row[n:], row[:n]]) for row, n in zip(short, ends)])),
+        "wrong-pad-id": ("wrong-pad-id", SHORT, torch.where(after, torch.tensor(0), short)),
+        "begin-token": ("begin-token", SHORT, torch.cat([torch.full((len(short), 1), 2), short[:, :-1]], 1)),
+        "no-end-token-cut": ("no-end-token", CUT, filled(pieces_of(clean_cut), END)),
+        "no-end-token-padded-with-0": ("no-end-token", SHORT, filled(pieces, 0)),
+        "no-end-token-padded-to-longest": ("no-end-token", SHORT, filled(pieces, END, longest)),
+        "not-lower-cased": ("not-lower-cased", SHORT, v1_ids([cleaned(text, lower=False) for text in SHORT])),
+        "punctuation-kept": ("punctuation-kept", SHORT, v1_ids([text.lower() for text in SHORT])),
+        "not-cleaned": ("not-cleaned", SHORT, v1_ids(SHORT)),
+    }
+    cases = {name: (mistake, texts, rows, text_embeds(model, rows)) for name, (mistake, texts, rows) in ids.items()}
+    cases["not-padded"] = ("not-padded", SHORT, short, each_alone(model, short))
+    for name in ("end-token-pooled", "padding-mask", "causal-mask"):
+        planted = copy.deepcopy(model)
+        MODULE_MISTAKES[name](planted)
+        cases[name] = (name, SHORT, short, text_embeds(planted, short))
+    return cases
+
+
+def write_v1(folder):
+    model = make_model(V1_VOCAB, V1_CONTEXT)
+    model.save_pretrained(folder / "model")
+    write_preprocessor(folder / "model")
+    for name in ("spiece.model", "tokenizer_config.json"):
+        shutil.copyfile(ENGLISH / name, folder / "model" / name)
+    cases = v1_cases(model)
+    for name, (_, _, ids, embeds) in cases.items():
+        save({"input_ids": ids, "text_embeds": embeds}, folder / f"{name}.safetensors")
+    listed = {name: {"mistake": mistake, "texts": texts} for name, (mistake, texts, _, _) in cases.items()}
+    (folder / "cases.json").write_text(json.dumps(listed, indent=2) + "\n")
+    return len(cases)
 
 
 # ---- writing -----------------------------------------------------------------------------------------------------------------------------
@@ -569,7 +665,8 @@ def main():
     picture.save(ROOT / "files/picture.png")
     for name, tensors in prepared.items():
         save(tensors, ROOT / f"files/{name}.safetensors")
-    print(f"{len(cases)} and {len(prepared)} cases; torch {torch.__version__}, transformers {transformers.__version__}")
+    v1 = write_v1(ROOT / "v1")
+    print(f"{len(cases)}, {len(prepared)} and {v1} cases; torch {torch.__version__}, transformers {transformers.__version__}")
 
 
 if __name__ == "__main__":

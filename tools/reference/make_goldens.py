@@ -1,17 +1,21 @@
 """Writes data/goldens: what PyTorch and Hugging Face transformers compute, for siglip parity and for anyone's implementation.
 
-    make goldens                                              # in a virtual environment of its own
-    python3 tools/reference/make_goldens.py --out data/goldens
+    make goldens                                              # in two virtual environments of its own
+    make goldens GOLDENS=/tmp/goldens                         # elsewhere; golden_manifest.py --compare tells how far they are apart
+    python3 tools/reference/make_goldens.py --out data/goldens --older .venv-reference-older/bin/python
 
-Every number follows from the seeds below. Made again on one machine, the files have the same bytes; on another processor, the last bits
+Models, losses and the training are made here; pixels/, tokenizers/ and doctor/ by make_pixel_goldens.py, make_tokenizers.py and
+make_doctor_goldens.py, which this calls. --older is a Python with requirements-older.txt. Every number follows from the seeds below. Made again on one machine, the files have the same bytes; on another processor, the last bits
 of some may differ. The format is described in data/goldens/README.md.
 """
 import argparse
-import hashlib
 import json
 import os
+import pathlib
 import platform
+import re
 import shutil
+import subprocess
 import sys
 from importlib.metadata import version
 
@@ -21,18 +25,24 @@ import numpy
 import torch
 import transformers
 
+import golden_manifest
+import make_doctor_goldens
+import make_pixel_goldens
+import make_tokenizers
 import reference_model as reference
 from reference_train import RECIPE, train
 
-PACKAGES = ("torch", "transformers", "numpy", "safetensors")
+HERE = os.path.dirname(os.path.abspath(__file__))
+PARTS = ("models", "loss", "train", "pixels", "tokenizers", "doctor")
 
 
 # ---- models ------------------------------------------------------------------------------------------------------------------------
 
 
-def model_case(about, vision, text, image_size, patch_size, vocab_size, context, images=3, texts=None, dtype=torch.float32, shard=None, **scales):
+def model_case(about, vision, text, image_size, patch_size, vocab_size, context, images=3, texts=None, dtype=torch.float32, shard=None,
+               pixels=None, **scales):
     return dict(about=about, sizes=(vision, text, image_size, patch_size, vocab_size, context), images=images, texts=texts or images,
-                dtype=dtype, shard=shard, scales=scales)
+                dtype=dtype, shard=shard, pixels=pixels, scales=scales)
 
 
 RELEASED = {"t": reference.RELEASED_SCALE, "b": reference.RELEASED_BIAS}
@@ -51,6 +61,10 @@ MODELS = {
     "large_weights": model_case("weights three times as large: saturated attention, hidden states up to 59", (25, 2, 5, 37), (15, 2, 3, 31), 9, 3, 21, 6, gain=3.0),
     "released_scale": model_case("t = 117.33, b = -12.93, as in the published B/16-224", (35, 2, 5, 41), (28, 1, 4, 33), 15, 5, 29, 10, images=6, **RELEASED),
     "bf16_shards": model_case("weights stored as BF16, in shards", (22, 2, 2, 31), (26, 1, 2, 18), 12, 4, 15, 5, dtype=torch.bfloat16, shard="8KB"),
+    "larger_pictures": model_case("pictures of 23 pixels for a model of 13, interpolate_pos_encoding=True: positions of 3 x 3 patches on 5 x 5",
+                                  (18, 2, 3, 25), (16, 1, 2, 21), 13, 4, 14, 5, images=4, pixels=23),
+    "smaller_pictures": model_case("pictures of 11 pixels for a model of 20, interpolate_pos_encoding=True: positions of 5 x 5 patches on 2 x 2",
+                                   (16, 1, 4, 23), (12, 1, 2, 17), 20, 4, 12, 4, pixels=11),
 }
 
 
@@ -69,7 +83,9 @@ def make_model_case(name, case, seed, folder):
     configuration = reference.config(*case["sizes"])
     model = reference.make_model(configuration, seed, **case["scales"]).to(case["dtype"])
     save_model(model, f"{folder}/model", case["shard"])
-    inputs = reference.make_inputs(configuration, seed, case["images"], case["texts"])
+    inputs = reference.make_inputs(configuration, seed, case["images"], case["texts"], case["pixels"])
+    if case["pixels"]:
+        write_json(f"{folder}/model.json", {"interpolate_pos_encoding": True})
     reference.save(inputs, f"{folder}/inputs.safetensors")
     single, double = (reference.expected_of(reference.load(f"{folder}/model", dtype), inputs) for dtype in (torch.float32, torch.float64))
     reference.save(single, f"{folder}/expected.safetensors")
@@ -149,39 +165,70 @@ def write_json(path, value):
         file.write(json.dumps(value, indent=2) + "\n")
 
 
-def hashes(root, parts):
-    found = {}
-    for part in parts:
-        for folder, _, files in sorted(os.walk(os.path.join(root, part))):
-            for file in sorted(files):
-                path = os.path.join(folder, file)
-                with open(path, "rb") as bytes_:
-                    found[os.path.relpath(path, root)] = hashlib.sha256(bytes_.read()).hexdigest()
-    return found
+def requirements(file):
+    """The versions that a list of requirements pins."""
+    with open(os.path.join(HERE, file), encoding="utf-8") as lines:
+        return dict(line.strip().split("==") for line in lines if "==" in line)
+
+
+def unicode_cldr():
+    with open(os.path.join(make_tokenizers.texts_of.ANNOTATIONS, "../dtd/ldml.dtd"), encoding="utf-8") as file:
+        return re.search(r'cldrVersion CDATA #FIXED "([^"]+)"', file.read()).group(1)
+
+
+def check_versions():
+    """What requirements.txt pins is what runs: the manifest says so."""
+    pinned = requirements("requirements.txt")
+    wrong = [f"{name} {version(name)}, not {wanted}" for name, wanted in pinned.items() if version(name) != wanted]
+    if wrong:
+        sys.exit("requirements.txt: the pinned versions are expected, got " + ", ".join(wrong))
+    return pinned
+
+
+def make_others(out, older):
+    make_pixel_goldens.write(out / "pixels")
+    subprocess.run([older, os.path.join(HERE, "make_pixel_goldens.py"), "--pil", "--out", out / "pixels"], check=True)
+    make_tokenizers.write(out / "tokenizers")
+    make_doctor_goldens.ROOT = out / "doctor"
+    make_doctor_goldens.main()
+
+
+def clean(folder):
+    """Removes what was made, and leaves what is written by hand."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in golden_manifest.DESCRIBED_BY_HAND:
+            path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="data/goldens")
-    out = parser.parse_args().out
+    parser.add_argument("--older", required=True, metavar="PYTHON", help="a Python with requirements-older.txt")
+    options = parser.parse_args()
+    out, packages = pathlib.Path(options.out), check_versions()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
 
-    parts = ("models", "loss", "train")
-    for part in parts:
-        shutil.rmtree(os.path.join(out, part), ignore_errors=True)
+    for part in PARTS:
+        clean(out / part)
     cases = {}
     for seed, (name, case) in enumerate(MODELS.items(), 100):
         cases[f"models/{name}"] = make_model_case(name, case, seed, f"{out}/models/{name}")
     for seed, (name, case) in enumerate(LOSSES.items(), 200):
         cases[f"loss/{name}"] = make_loss_case(name, case, seed, f"{out}/loss/{name}")
     cases["train"] = make_train_case(300, f"{out}/train")
-    manifest = {"made_by": "tools/reference/make_goldens.py", "python": platform.python_version(),
-                "packages": {name: version(name) for name in PACKAGES}, "cases": cases, "sha256": hashes(out, parts)}
-    write_json(f"{out}/manifest.json", manifest)
-    print(f"{out}: {len(cases)} cases, {sum(os.path.getsize(os.path.join(out, path)) for path in manifest['sha256']) / 1e6:.1f} MB")
+    make_others(out, options.older)
+    golden_manifest.write(out, {
+        "made_by": "tools/reference/make_goldens.py", "python": platform.python_version(), "packages": packages,
+        "packages_of_pixels/resize-pil.jsonl": {"pillow": requirements("requirements-older.txt")["pillow"], "numpy": packages["numpy"]},
+        "unicode_cldr_of_tokenizers": unicode_cldr(), "cases": cases})
+    paths = golden_manifest.hashes(out)
+    print(f"{out}: {len(cases)} cases, {len(paths)} files, {sum(os.path.getsize(out / path) for path in paths) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,10 @@
 #!/usr/bin/env python3
-"""Goldens of the image side, from the published implementations: data/goldens/pixels/.
+"""Goldens of the image side, from the published implementations: data/goldens/pixels, described in data/goldens/README.md.
 
-    python make_pixel_goldens.py            needs pillow 13, numpy, safetensors, torch, torchvision, transformers 5, scipy
-    python make_pixel_goldens.py --pil      needs pillow 11, numpy: the cases of the profile pil (12.2 and 13 change the order of passes)
-    python make_pixel_goldens.py --check-tensorflow     needs numpy, tensorflow: the big_vision cases, against TensorFlow itself
-
-resize*.jsonl       a line a case: {"seed", "in": [w, h], "out": [W, H], "resample", "profile", "hash"}; tests/resize_test.cpp makes the same picture
-                    from the seed and compares the FNV-1a hash of the result's bytes (red green blue, rows from the top)
-pictures/           small PNG and JPEG files of every kind, and expected.safetensors: for each NAME the picture (h, w, 3) as transformers makes it
-                    red green blue (upright, transparency on white), NAME|drop with the transparency dropped, NAME|stored without its EXIF
-                    orientation. pictures.json: the largest difference that decoding may make (0 for PNG)
-values/CASE/        a preprocessor_config.json, and pixel_values of values/ramp.png and values/scene.png in expected.safetensors
-positions.safetensors   tables of positions at other grids, see write_positions
-manifest.json       the versions that made them
+    make goldens                                     runs the first two, each in its virtual environment (requirements.txt, requirements-older.txt)
+    python make_pixel_goldens.py [--out FOLDER]      needs pillow 13, numpy, safetensors, torch, torchvision, transformers 5, scipy
+    python make_pixel_goldens.py --pil               needs pillow 11, numpy: the cases of the profile pil (12.2 and 13 change the order of passes)
+    python make_pixel_goldens.py --check-tensorflow  needs numpy, tensorflow: the big_vision cases, against TensorFlow itself
 """
 import argparse
 import io
@@ -22,8 +14,6 @@ import struct
 import zlib
 
 import numpy as np
-
-OUT = pathlib.Path(__file__).resolve().parents[2] / "data/goldens/pixels"
 
 
 # ---- resize ------------------------------------------------------------------------------------------------------------------------------
@@ -106,7 +96,7 @@ def cases(counts):
             yield profile, seed, w, h, out_w, out_h, 2 if profile == "big_vision" else 2 + seed // 2 % 2
 
 
-def write_resize(name, **counts):
+def write_resize(out, name, **counts):
     lines = []
     for profile, seed, w, h, out_w, out_h, resample in cases(counts):
         try:
@@ -116,12 +106,12 @@ def write_resize(name, **counts):
             continue
         case = {"seed": seed, "in": [w, h], "out": [out_w, out_h], "resample": resample, "profile": profile, "hash": fnv(result.tobytes())}
         lines.append(json.dumps(case))
-    (OUT / name).write_text("\n".join(lines) + "\n")
+    (out / name).write_text("\n".join(lines) + "\n")
 
 
-def check_tensorflow():
+def check_tensorflow(out):
     checked = 0
-    for line in (OUT / "resize.jsonl").read_text().splitlines():
+    for line in (out / "resize.jsonl").read_text().splitlines():
         case = json.loads(line)
         if case["profile"] == "big_vision":
             got = tensorflow_resize(pattern(case["seed"], *case["in"]), *case["out"])
@@ -170,6 +160,15 @@ def png_files(rng):
     yield "interlaced.png", png(2, 2, 8, 2, [bytes([1, 2, 3]), bytes([4, 5, 6]), bytes([7, 8, 9, 10, 11, 12])], interlaced=1)
 
 
+def gray16_files():
+    """16-bit gray: the borders first, then anything. Both are read alike by their upper 8 bits; PIL does so where there is transparency only."""
+    rng, borders = np.random.default_rng(16), np.array([0, 1, 127, 128, 254, 255, 256, 257, 511, 512, 32767, 65534, 65535], np.uint16)
+    gray = np.concatenate([borders[None], rng.integers(0, 65536, (4, 13), dtype=np.uint16)])
+    yield "gray16.png", png(13, 5, 16, 0, [row.astype(">u2").tobytes() for row in gray])
+    alpha = rng.integers(0, 65536, (5, 13), dtype=np.uint16)
+    yield "gray-alpha16.png", png(13, 5, 16, 4, [row.astype(">u2").tobytes() for row in np.stack([gray, alpha], -1)])
+
+
 def orientation(n, little=False):
     order = "<" if little else ">"
     return (b"II" if little else b"MM") + struct.pack(order + "HIHHHIHHI", 42, 8, 1, 0x112, 3, 1, n, 0, 0)
@@ -202,20 +201,23 @@ def jpeg_files(rng):
     yield "exif6.png", turned.getvalue()
 
 
-def write_pictures():
+def write_pictures(out):
     from PIL import Image, ImageOps
     from safetensors.numpy import save_file
     from transformers.image_transforms import convert_to_rgb
 
-    folder, rng = OUT / "pictures", np.random.default_rng(8)
+    folder, rng = out / "pictures", np.random.default_rng(8)
     folder.mkdir(parents=True, exist_ok=True)
     expected, tolerance = {}, {}
-    for name, data in [*png_files(rng), *jpeg_files(rng)]:
+    for name, data in [*png_files(rng), *jpeg_files(rng), *gray16_files()]:
         (folder / name).write_bytes(data)
         stored = Image.open(io.BytesIO(data))
         upright = ImageOps.exif_transpose(stored)
         expected[name] = convert_to_rgb(upright, return_numpy=True)
         expected[name + "|drop"] = np.asarray(upright.convert("RGB"))
+        if stored.mode == "I;16":  # PIL cuts at 255, which leaves a picture white; ours is the upper 8 bits, as PIL has it with transparency
+            expected[name + "|PIL"] = expected[name]
+            expected[name] = expected[name + "|drop"] = np.repeat((np.asarray(stored) >> 8)[..., None], 3, axis=2)
         if upright.size != stored.size or "exif" in name:
             expected[name + "|stored"] = np.asarray(stored.convert("RGB"))
         tolerance[name] = 0 if name.endswith(".png") else 1 if name in ("gray.jpg", "cmyk.jpg") else 4 if "422" in name else 3 if "ycck" in name else 2  # stb_image, measured
@@ -226,13 +228,13 @@ def write_pictures():
 # ---- values ------------------------------------------------------------------------------------------------------------------------------
 
 
-def write_values():
+def write_values(out):
     from PIL import Image
     from safetensors.numpy import save_file
     from transformers import SiglipImageProcessor
     from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-    folder = OUT / "values"
+    folder = out / "values"
     folder.mkdir(parents=True, exist_ok=True)
     values = np.arange(256, dtype=np.uint8)
     Image.fromarray(np.stack([values, values[::-1], np.roll(values, 77)], 1).reshape(16, 16, 3)).save(folder / "ramp.png")
@@ -267,7 +269,7 @@ def write_values():
             save_file({"pixel_values": np.ascontiguousarray(np.stack(pixels))}, target / "expected.safetensors")
 
 
-def write_positions():
+def write_positions(out):
     """table.g: positions (g * g, 3); bicubic.g.G as transformers' interpolate_pos_encoding, bilinear.g.G as big_vision's scipy zoom."""
     import scipy.ndimage
     import torch
@@ -282,33 +284,34 @@ def write_positions():
             cubic = torch.nn.functional.interpolate(maps, size=(to, to), mode="bicubic", align_corners=False)
             tensors[f"bicubic.{g}.{to}"] = cubic[0].permute(1, 2, 0).reshape(-1, 3).numpy()
             tensors[f"bilinear.{g}.{to}"] = scipy.ndimage.zoom(table, (to / g, to / g, 1), order=1).reshape(-1, 3)
-    save_file({k: np.ascontiguousarray(v, dtype=np.float32) for k, v in tensors.items()}, OUT / "positions.safetensors")
+    save_file({k: np.ascontiguousarray(v, dtype=np.float32) for k, v in tensors.items()}, out / "positions.safetensors")
+
+
+def write(out):
+    """All but the cases of Pillow 11."""
+    write_resize(out, "resize.jsonl", pil13=400, torchvision=200, big_vision=150)
+    write_pictures(out)
+    write_values(out)
+    write_positions(out)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("data/goldens/pixels"))
     parser.add_argument("--check-tensorflow", action="store_true")
     parser.add_argument("--pil", action="store_true")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     if options.check_tensorflow:
-        check_tensorflow()
-        return
-    import PIL
+        check_tensorflow(options.out)
+    elif options.pil:
+        import PIL
 
-    if options.pil:
-        assert PIL.__version__.startswith("11."), PIL.__version__
-        write_resize("resize-pil.jsonl", pil=400)
-        return
-    import torch
-    import torchvision
-    import transformers
-
-    write_resize("resize.jsonl", pil13=400, torchvision=200, big_vision=150)
-    write_pictures()
-    write_values()
-    write_positions()
-    versions = {m.__name__: m.__version__ for m in (np, PIL, torch, torchvision, transformers)}
-    (OUT / "manifest.json").write_text(json.dumps({"made by": "tools/reference/make_pixel_goldens.py", "versions": versions}, indent=1) + "\n")
+        assert PIL.__version__.startswith("11."), f"Pillow 11 is expected, got {PIL.__version__}"
+        write_resize(options.out, "resize-pil.jsonl", pil=400)
+    else:
+        write(options.out)
 
 
-main()
+if __name__ == "__main__":
+    main()

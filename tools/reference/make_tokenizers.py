@@ -11,6 +11,7 @@ with the layout and the options of published SigLIP folders:
 Needs sentencepiece, protobuf, tokenizers and transformers; the ids are those of sentencepiece 0.2.0, and of any other where no two ways are equal.
 """
 import argparse
+import collections
 import io
 import json
 import os
@@ -66,6 +67,12 @@ def every_split(vocabulary, taken):
     return merges
 
 
+def alphabet_of(lines, size):
+    """The most frequent characters. The trainer's own choice among equally frequent ones is another in every run."""
+    counts = collections.Counter(c for line in lines for c in line.replace(" ", "\u2581"))
+    return sorted(counts, key=lambda c: (-counts[c], c))[:size]
+
+
 def train_gemma(folder, lines, vocab_size, alphabet, as_converted=False):
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<2mass>", "[@BOS@]"] + [f"<unused{i}>" for i in range(8)]
     special += ["<start_of_turn>", "<end_of_turn>"]
@@ -75,7 +82,7 @@ def train_gemma(folder, lines, vocab_size, alphabet, as_converted=False):
     tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
     tokenizer.pre_tokenizer = pre_tokenizers.Split("\u2581", "merged_with_next")  # for training alone: words
     tokenizer.train_from_iterator(lines, trainers.BpeTrainer(
-        vocab_size=vocab_size, limit_alphabet=alphabet, special_tokens=special + runs + byte_pieces, show_progress=False))
+        vocab_size=vocab_size, initial_alphabet=alphabet_of(lines, alphabet), limit_alphabet=alphabet, special_tokens=special + runs + byte_pieces, show_progress=False))
     file = json.loads(tokenizer.to_str())
     file["added_tokens"] = [token for token in file["added_tokens"] if token["content"] not in byte_pieces]
     for token in file["added_tokens"]:
@@ -93,17 +100,9 @@ def train_gemma(folder, lines, vocab_size, alphabet, as_converted=False):
         "tokenizer_class": "GemmaTokenizer"})
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", nargs="?", default="data/goldens/tokenizers")
-    parser.add_argument("--large", metavar="FOLDER")
-    arguments = parser.parse_args()
+def write(out):
     lines = texts_of.annotations()
-    if arguments.large:
-        os.makedirs(arguments.large, exist_ok=True)
-        train_gemma(arguments.large, lines, 256000, 8000, as_converted=True)
-        return
-    folder = {name: os.path.join(arguments.out, name) for name in ("english", "multilingual", "gemma")}
+    folder = {name: os.path.join(out, name) for name in ("english", "multilingual", "gemma")}
     for path in folder.values():
         os.makedirs(path, exist_ok=True)
     train_unigram(folder["english"], texts_of.annotations("en*"), 16, 3000, False, 0.9995)
@@ -111,10 +110,22 @@ def main():
     train_gemma(folder["gemma"], lines[::7], 8000, 1500)
 
     golden = texts_of.golden()
-    write_json(os.path.join(arguments.out, "texts.json"), golden)
+    write_json(os.path.join(out, "texts.json"), golden)
     for profile, of in PROFILES.items():
-        write_json(os.path.join(arguments.out, profile + ".json"), {"folder": of, "ids": ids_of(profile, folder[of], golden)})
+        write_json(os.path.join(out, profile + ".json"), {"folder": of, "ids": ids_of(profile, folder[of], golden)})
     print(f"{len(golden)} texts, {len(PROFILES)} profiles")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", nargs="?", default="data/goldens/tokenizers")
+    parser.add_argument("--large", metavar="FOLDER")
+    arguments = parser.parse_args()
+    if arguments.large:
+        os.makedirs(arguments.large, exist_ok=True)
+        train_gemma(arguments.large, texts_of.annotations(), 256000, 8000, as_converted=True)
+    else:
+        write(arguments.out)
 
 
 if __name__ == "__main__":

@@ -55,10 +55,10 @@ def make_model(configuration, seed, **scales):
     return model
 
 
-def make_inputs(configuration, seed, images, texts):
-    """Pixels in [-1, 1], and ids that begin with the smallest and the largest of the vocabulary."""
+def make_inputs(configuration, seed, images, texts, size=None):
+    """Pixels in [-1, 1], of the model's size or another, and ids that begin with the smallest and end with the largest of the vocabulary."""
     random = numpy.random.Generator(numpy.random.PCG64([seed, 0]))
-    size, text = configuration.vision_config.image_size, configuration.text_config
+    size, text = size or configuration.vision_config.image_size, configuration.text_config
     pixels = random.uniform(-1, 1, (images, 3, size, size)).astype(numpy.float32)
     ids = random.integers(0, text.vocab_size, (texts, text.max_position_embeddings))
     ids.flat[0], ids.flat[-1] = 0, text.vocab_size - 1
@@ -70,23 +70,24 @@ def load(folder, dtype):
     return transformers.SiglipModel.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa").eval()
 
 
-def expected_of(model, inputs, hidden=True, gradients=True):
-    """Everything that siglip parity compares. A loss needs as many images as texts."""
+def expected_of(model, inputs):
+    """Everything that siglip parity compares. A loss needs as many images as texts. Pictures of another size than the model's have its positions
+    interpolated; the gradient of the table they come from is left out."""
     pixels, ids = inputs["pixel_values"].to(model.dtype), inputs["input_ids"]
-    square = len(pixels) == len(ids)
-    with torch.set_grad_enabled(square and gradients):
-        out = model(input_ids=ids, pixel_values=pixels, return_loss=square, output_hidden_states=hidden)
+    square, interpolate = len(pixels) == len(ids), pixels.shape[-1] != model.config.vision_config.image_size
+    with torch.set_grad_enabled(square):
+        out = model(input_ids=ids, pixel_values=pixels, return_loss=square, output_hidden_states=True, interpolate_pos_encoding=interpolate)
     expected = {name: getattr(out, name) for name in ("image_embeds", "text_embeds", "logits_per_text", "logits_per_image")}
-    if hidden:
-        for tower in ("vision", "text"):
-            states = getattr(out, f"{tower}_model_output").hidden_states
-            expected.update({f"hidden.{tower}.{i}": state for i, state in enumerate(states)})
+    for tower in ("vision", "text"):
+        states = getattr(out, f"{tower}_model_output").hidden_states
+        expected.update({f"hidden.{tower}.{i}": state for i, state in enumerate(states)})
+    expected = {name: x.detach().clone().contiguous() for name, x in expected.items()}
     if square:
-        expected["loss"] = out.loss.reshape(1)
-    if square and gradients:
+        expected["loss"] = out.loss.detach().reshape(1)
         out.loss.backward()
-        expected.update({f"grad.{name}": parameter.grad for name, parameter in model.named_parameters()})
-    return {name: x.detach().clone().contiguous() for name, x in expected.items()}
+        expected.update({f"grad.{name}": parameter.grad.contiguous() for name, parameter in model.named_parameters()
+                         if not (interpolate and name == "vision_model.embeddings.position_embedding.weight")})
+    return expected
 
 
 def save(tensors, path):

@@ -64,7 +64,7 @@ def mixed(rng, lines):
 
 
 def broken(rng, text):
-    """The text with some of its bytes changed, as Python decodes it: invalid parts become U+FFFD."""
+    """The bytes of a text with one to five broken in, none of them ASCII."""
     data = bytearray(text.encode())
     for _ in range(rng.randrange(1, 6)):
         data.insert(rng.randrange(len(data) + 1), rng.randrange(128, 256))

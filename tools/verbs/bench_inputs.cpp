@@ -4,6 +4,7 @@
 #include <iostream>
 #include "siglip/error.h"
 #include "siglip/rng.h"
+#include "train/fields.h"
 #include "verbs.h"
 
 namespace siglip::tools {
@@ -18,13 +19,13 @@ BenchInputs random_inputs(const SiglipConfig& c, Dim batch, Device device) {
 }
 
 SiglipConfig bench_model(const std::string& name, Dim vocab) {
-  try {
-    SiglipConfig config = preset(name);
-    if (vocab) config.vocab_size = vocab;
-    return config;
-  } catch (const Error& e) {
-    throw WrongUse(std::string("--model: ") + e.what());
-  }
+  SiglipConfig config = as_wrong_use([&] { return preset(name, "--model"); });
+  if (vocab) config.vocab_size = vocab;
+  return config;
+}
+
+MatmulPrecision precision_flag(const std::string& flag, const std::string& name, const std::string& device) {
+  return as_wrong_use([&] { return find_precision(name, device == "cuda" ? Device::cuda : Device::cpu, flag); });
 }
 
 std::vector<Dim> batch_list(const std::string& text, Dim most) {

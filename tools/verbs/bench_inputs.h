@@ -14,6 +14,8 @@ struct BenchInputs {
 BenchInputs random_inputs(const SiglipConfig& config, Dim batch, Device device);
 /// The shape of a named model with `vocab` words; 0: as the name has it. Throws WrongUse naming --model.
 SiglipConfig bench_model(const std::string& name, Dim vocab);
+/// f32, tf32 or bf16, with the --device it goes to. Throws WrongUse naming `flag`.
+MatmulPrecision precision_flag(const std::string& flag, const std::string& name, const std::string& device);
 /// The numbers of "1,8", each from 1 to `most`. Throws WrongUse naming --batch.
 std::vector<Dim> batch_list(const std::string& text, Dim most);
 /// One measurement's keys, if there is one; and all of them under "results".

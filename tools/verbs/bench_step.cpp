@@ -55,17 +55,9 @@ Seconds step(const Siglip& model, AdamW& adamw, const BenchInputs& data, bool wa
   return seconds;
 }
 
-MatmulPrecision precision_of(const Settings& s) {
-  try {
-    return find_precision(s.matmul_precision, s.device == "cuda" ? Device::cuda : Device::cpu);
-  } catch (const Error& e) {
-    throw WrongUse(e.what());
-  }
-}
-
 void bench_step_verb(const Settings& s) {
-  const MatmulPrecision precision = precision_of(s);
-  const Device device = find_device(s.device);
+  const MatmulPrecision precision = precision_flag("--matmul-precision", s.matmul_precision, s.device);
+  const Device device = find_device(s.device, "--device");
   const SiglipConfig config = bench_model(s.model, s.vocab);
   const Siglip model(config);
   initialize(model, 1);

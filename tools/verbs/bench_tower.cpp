@@ -36,9 +36,9 @@ double seconds_of(const Siglip& model, bool vision, const BenchInputs& inputs) {
 }
 
 void bench_tower_verb(const Settings& s) {
-  if (s.tower != "vision" && s.tower != "text") throw WrongUse("--tower: vision or text is expected, got \"" + s.tower + "\"");
+  as_wrong_use([&] { require_word(s.tower, {"vision", "text"}, "--tower"); });
   const bool vision = s.tower == "vision";
-  const Device device = find_device(s.device);
+  const Device device = find_device(s.device, "--device");
   const SiglipConfig config = bench_model(s.model, 32000);  // the text table is looked up, not multiplied: its length changes nothing
   const Siglip model(config);
   initialize(model, 1);

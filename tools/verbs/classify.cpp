@@ -57,7 +57,7 @@ std::string probability_text(double p) { return p >= 1e-3 ? fixed(p, 4) : scient
 
 void classify_verb(const Settings& s) {
   const std::vector<std::string> labels = labels_of(s), captions = captions_of(labels, s.text_template);
-  const Device device = find_device(s.device);
+  const Device device = find_device(s.device, "--device");
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);

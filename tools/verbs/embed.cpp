@@ -36,7 +36,7 @@ void copy_rows(const Tensor& to, Dim row, const Tensor& from) { std::copy(from.d
 void embed_verb(const Settings& s) {
   if (s.images.empty() && s.texts.empty()) throw WrongUse("--images: pictures or --texts are expected, got neither");
   const std::string list = list_path(s);
-  const Device device = find_device(s.device);
+  const Device device = find_device(s.device, "--device");
   std::vector<std::string> pictures = picture_files(s.images);
   std::sort(pictures.begin(), pictures.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);

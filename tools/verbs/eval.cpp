@@ -59,19 +59,11 @@ TrainConfig configured(const Settings& s) {
   return config;
 }
 
-Candidates parse_candidates(const std::string& text) {
-  try {
-    return Candidates::parse(text);
-  } catch (const Error& e) {
-    throw WrongUse(e.what());
-  }
-}
-
 void eval_verb(const Settings& s) {
   const auto start = std::chrono::steady_clock::now();
   const TrainConfig config = configured(s);
-  const Candidates candidates = parse_candidates(config.candidates);
-  const Device device = find_device(s.device);
+  const Candidates candidates = as_wrong_use([&] { return Candidates::parse(config.candidates); });
+  const Device device = find_device(s.device, "--device");
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);

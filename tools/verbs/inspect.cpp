@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include "io/checksum.h"
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
@@ -96,6 +97,19 @@ void print_tokenizer(const std::string& folder) try {
   std::cout << "tokenizer   none that can be read: " << e.what() << '\n';
 }
 
+void print_preprocessing(const std::string& folder) try {
+  const Preprocessing p = read_preprocessing(folder);
+  std::cout << "pictures    ";
+  if (p.resize)
+    std::cout << "resized to " << p.image_size << " x " << p.image_size << ", " << (p.resample == 2 ? "bilinear" : "bicubic") << ", profile "
+              << name_of(p.profile);
+  else
+    std::cout << "not resized";
+  std::cout << (p.rescale ? "" : ", not rescaled") << (p.normalize ? "" : ", not normalised") << '\n';
+} catch (const Error& e) {
+  std::cout << "pictures    nothing that can be read says how they are prepared: " << e.what() << '\n';
+}
+
 void print_words(std::optional<double> t, std::optional<double> b) {
   if (t) std::cout << "t = " << fixed(*t, 2) << ": a cosine of 0.1 more adds " << fixed(*t / 10, 2) << " to the logit\n";
   if (b) {
@@ -140,14 +154,70 @@ std::string misfit(const std::string& folder, const SiglipConfig& config) {
   }
 }
 
+// Whether the files are those that were saved, as far as checksums.txt says it. All of them are read.
+std::string damage(const std::string& folder) {
+  try {
+    if (has_checksums(folder)) verify_checksums(folder);
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
 void print_folder(const std::string& folder, const Counts& counts) {
   const SiglipConfig config = read_config(folder);
   std::cout << "checkpoint  " << folder << '\n';
   print_config(config);
   print_tokenizer(folder);
+  print_preprocessing(folder);
   std::cout << "head        " << (counts.head ? "MAP head: pictures have embeddings" : "none: pictures have hidden states, but no embedding") << '\n';
   const std::string wrong = misfit(folder, config);
   std::cout << "model       " << (wrong.empty() ? "every tensor of config.json is there, and no other" : wrong) << '\n';
+  const std::string damaged = damage(folder);
+  std::cout << "checksums   " << (!has_checksums(folder) ? "none" : damaged.empty() ? "every file is as it was saved" : damaged) << '\n';
+}
+
+Json tokenizer_json(const std::string& folder) {
+  try {
+    const auto tokenizer = read_tokenizer(folder);
+    return {{"profile", tokenizer->profile()}, {"ids", tokenizer->vocab_size()}, {"context", tokenizer->context()}, {"lower", tokenizer->lowers()}};
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
+Json preprocessing_json(const std::string& folder) {
+  try {
+    const Preprocessing p = read_preprocessing(folder);
+    return {{"profile", name_of(p.profile)}, {"resize", p.resize},   {"image_size", p.image_size},
+            {"resample", p.resample},        {"rescale", p.rescale}, {"rescale_factor", p.rescale_factor},
+            {"normalize", p.normalize},      {"mean", p.mean},       {"std", p.deviation}};
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
+Json tower_json(const EncoderConfig& e) { return {{"width", e.width}, {"layers", e.layers}, {"heads", e.heads}, {"mlp", e.mlp}}; }
+
+// What only a folder has; null for a single file.
+Json folder_json(const std::string& folder) {
+  if (folder.empty())
+    return {{"config", nullptr}, {"tokenizer", nullptr}, {"preprocessing", nullptr}, {"misfit", nullptr}, {"checksums", false}, {"damage", nullptr}};
+  const SiglipConfig c = read_config(folder);
+  const auto or_null = [](const std::string& sentence) { return sentence.empty() ? Json() : Json(sentence); };
+  return {{"config",
+           {{"vision", tower_json(c.vision)},
+            {"text", tower_json(c.text)},
+            {"image_size", c.image_size},
+            {"patch_size", c.patch_size},
+            {"vocab_size", c.vocab_size},
+            {"context", c.context},
+            {"projection", c.projection}}},
+          {"tokenizer", tokenizer_json(folder)},
+          {"preprocessing", preprocessing_json(folder)},
+          {"misfit", or_null(misfit(folder, c))},
+          {"checksums", has_checksums(folder)},
+          {"damage", or_null(damage(folder))}};
 }
 
 Json json_of(const Inspected& inspected, const Counts& counts, std::optional<double> t, std::optional<double> b) {
@@ -156,18 +226,14 @@ Json json_of(const Inspected& inspected, const Counts& counts, std::optional<dou
   for (const SafetensorsFile& file : inspected.files) files.push_back(fs::path(file.path()).filename().string());
   if (!inspected.folder.empty())
     for (const auto& [name, target] : outside_links(inspected.folder)) links.push_back({{"name", name}, {"target", target}});
-  const std::string wrong = inspected.folder.empty() ? "" : misfit(inspected.folder, read_config(inspected.folder));
-  return {{"parameters", counts.all},
-          {"vision_parameters", counts.vision},
-          {"text_parameters", counts.text},
-          {"t", t ? Json(*t) : Json()},
-          {"b", b ? Json(*b) : Json()},
-          {"files", files},
-          {"dtypes", counts.dtypes},
-          {"links_outside", links},
-          {"vision_head", counts.head},
-          {"misfit", wrong.empty() ? Json() : Json(wrong)},
-          {"tensors", tensors}};
+  Json json = {{"parameters", counts.all},       {"vision_parameters", counts.vision},
+               {"text_parameters", counts.text}, {"t", t ? Json(*t) : Json()},
+               {"b", b ? Json(*b) : Json()},     {"files", files},
+               {"dtypes", counts.dtypes},        {"links_outside", links},
+               {"vision_head", counts.head}};
+  json.update(folder_json(inspected.folder));
+  json["tensors"] = tensors;
+  return json;
 }
 
 void inspect_verb(const Settings& s) {
@@ -193,10 +259,16 @@ void inspect_verb(const Settings& s) {
 
 void add_inspect(CLI::App& program) {
   CLI::App& verb =
-      add_verb(program, "inspect", "Say what a checkpoint holds: its shape, files, element types, tokenizer, t and b in plain words, every tensor.",
+      add_verb(program, "inspect",
+               "Say what a checkpoint holds: its shape, files, element types, tokenizer, how pictures are prepared, t and b in plain words, every\n"
+               "tensor. Where there is a checksums.txt every file is read, to say whether it is as it was saved. Whether the numbers are finite is\n"
+               "what siglip doctor says.",
                "siglip inspect run",
                "parameters, vision_parameters, text_parameters, t, b (null if absent), files, dtypes {type: tensors}, links_outside [name, target],\n"
-               "  vision_head, misfit (null if the tensors are those of config.json), tensors [name, dtype, shape]");
+               "  vision_head, config {vision, text {width, layers, heads, mlp}, image_size, patch_size, vocab_size, context, projection},\n"
+               "  tokenizer {profile, ids, context, lower}, preprocessing {profile, resize, image_size, resample, rescale, rescale_factor,\n"
+               "  normalize, mean, std} (null if none can be read), misfit (null if the tensors are those of config.json), checksums (whether\n"
+               "  there is a checksums.txt), damage (null if no file is other than it says), tensors [name, dtype, shape]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("PATH", s->path, "a run folder, a checkpoint folder or a .safetensors file")->required();
   json_flag(verb, s->json);

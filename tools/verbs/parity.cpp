@@ -17,7 +17,7 @@ namespace siglip::tools {
 namespace {
 struct Settings {
   std::vector<std::string> folders;
-  bool twofold = false, verbose = false, json = false;
+  bool twofold = false, brief = false, json = false;
 };
 
 struct CaseMatch {
@@ -41,12 +41,12 @@ std::vector<std::string> row_of(const std::string& name, const TensorMatch& m) {
       name, m.tensor, scientific(m.max_abs), scientific(m.max_rel), scientific(m.l2_rel), m.judged, scientific(m.limit), m.ok() ? "ok" : "FAILED"};
 }
 
-void print(const std::vector<CaseMatch>& cases, bool verbose) {
+void print(const std::vector<CaseMatch>& cases, bool brief) {
   std::vector<std::vector<std::string>> rows{
-      {"case", verbose ? "tensor" : "nearest to its limit", "max abs", "max rel", "l2 rel", "judged by", "limit", ""}};
-  if (verbose) rows.front().insert(rows.front().end(), {"largest absolute error", "largest relative error"});
+      {"case", brief ? "nearest to its limit" : "tensor", "max abs", "max rel", "l2 rel", "judged by", "limit", ""}};
+  if (!brief) rows.front().insert(rows.front().end(), {"largest absolute error", "largest relative error"});
   for (const CaseMatch& c : cases) {
-    if (!verbose) {
+    if (brief) {
       rows.push_back(row_of(c.name, *std::max_element(c.tensors.begin(), c.tensors.end(), is_nearer)));
       continue;
     }
@@ -68,8 +68,11 @@ Json json_of(const std::string& name, const TensorMatch& m) {
           {"limit", m.limit},
           {"at", m.at_max_abs.index},
           {"got", m.at_max_abs.got},
-          {"ok", m.ok()},
-          {"expected", m.at_max_abs.expected}};
+          {"expected", m.at_max_abs.expected},
+          {"at_max_rel", m.at_max_rel.index},
+          {"got_max_rel", m.at_max_rel.got},
+          {"expected_max_rel", m.at_max_rel.expected},
+          {"ok", m.ok()}};
 }
 
 void parity_verb(const Settings& s) {
@@ -94,7 +97,7 @@ void parity_verb(const Settings& s) {
   if (s.json)
     std::cout << Json{{"cases", json}, {"failed", failed}}.dump(2) << '\n';
   else
-    print(cases, s.verbose);
+    print(cases, s.brief);
   std::cout.flush();
   std::cerr << tensors - failed << " of " << tensors << " tensors of " << cases.size() << " cases agree; the nearest to its limit uses "
             << fixed(100 * nearest, 1) << " % of it\n";
@@ -106,13 +109,16 @@ void add_parity(CLI::App& program) {
   CLI::App& verb =
       add_verb(program, "parity",
                "Compare with what another implementation computed: outputs, hidden states, loss, gradients, trained weights. A case is a\n"
-               "folder with model/, inputs.safetensors and expected.safetensors (data/goldens/README.md). A line a case shows the tensor\n"
-               "nearest to its limit; --verbose shows all.",
-               "siglip parity data/goldens", "cases [name, tensor, max_abs, max_rel, l2_rel, judged, limit, at, got, expected, ok], failed");
+               "folder with model/, inputs.safetensors and expected.safetensors (data/goldens/README.md). Each tensor's largest absolute and\n"
+               "relative error are shown, and where they are: [place] = ours, expected theirs. In JSON the place of max_abs is at, got,\n"
+               "expected, and that of max_rel at_max_rel, got_max_rel, expected_max_rel.",
+               "siglip parity data/goldens",
+               "cases [name, tensor, max_abs, max_rel, l2_rel, judged, limit, at, got, expected, at_max_rel, got_max_rel, expected_max_rel, ok], "
+               "failed");
   const auto s = std::make_shared<Settings>();
   verb.add_option("DIR", s->folders, "cases, or folders of them")->required();
   verb.add_flag("--double", s->twofold, "compute in double; numbers that were made in double are then held to 1e-10");
-  verb.add_flag("--verbose", s->verbose, "every tensor, and where its worst errors are");
+  verb.add_flag("--brief", s->brief, "a line a case: the tensor nearest to its limit");
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { parity_verb(*s); });

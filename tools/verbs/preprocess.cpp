@@ -31,9 +31,7 @@ void check_out(const Settings& s, const std::vector<std::string>& pictures) {
 void preprocess_verb(const Settings& s) {
   const std::vector<std::string> pictures = picture_files(s.images);
   check_out(s, pictures);
-  std::error_code none;
-  const bool itself = fs::exists(s.folder + "/preprocessor_config.json", none);
-  const Preprocessing p = s.pixels.applied_to(read_preprocessing(itself ? s.folder : checkpoint_folder(s.folder)));
+  const Preprocessing p = s.pixels.applied_to(read_preprocessing(has_preprocessing(s.folder) ? s.folder : checkpoint_folder(s.folder)));
   const Tensor values = read_pixel_values(pictures, p);
   const Json steps = {
       {"profile", name_of(p.profile)}, {"resample", p.resample}, {"image_size", p.image_size}, {"exif", p.picture.exif}, {"alpha", s.pixels.alpha}};
@@ -54,10 +52,11 @@ void add_preprocess(CLI::App& program) {
   CLI::App& verb =
       add_verb(program, "preprocess",
                "Write what the image tower gets for pictures: pixel_values (B, 3, S, S) as safetensors, as the folder's\n"
-               "preprocessor_config.json says; no other file of it is needed. To compare with another implementation.",
+               "preprocessor_config.json or processor_config.json says; no other file of it is needed. To compare with another implementation.",
                "siglip preprocess run shapes/val --out pixels.safetensors", "out, shape, images, profile, resample, image_size, exif, alpha");
   const auto s = std::make_shared<Settings>();
-  verb.add_option("FOLDER", s->folder, "a folder with preprocessor_config.json, a checkpoint folder or a run folder")->required();
+  verb.add_option("FOLDER", s->folder, "a folder with preprocessor_config.json or processor_config.json, a checkpoint folder or a run folder")
+      ->required();
   verb.add_option("IMAGE", s->images, "pictures, JPEG or PNG, or folders of them")->required();
   text_flag(verb, "--out", s->out, "the .safetensors file to write")->required();
   pixel_flags(verb, s->pixels);

@@ -1,5 +1,4 @@
 // train.cpp — siglip train.
-#include <algorithm>
 #include <csignal>
 #include <iostream>
 #include <memory>
@@ -23,8 +22,7 @@ void add_fields(CLI::App& verb, const std::shared_ptr<Settings>& s) {
   TrainConfig defaults;
   each_field(defaults, [&](const char* name, auto& value, const char* help) {
     using Value = std::remove_reference_t<decltype(value)>;
-    std::string flag = std::string("--") + name;
-    std::replace(flag.begin(), flag.end(), '_', '-');
+    const std::string flag = flag_of(name);
     const auto give = [s, key = std::string(name)](const std::string& text) { s->flags.push_back(key + "=" + text); };
     if constexpr (std::is_same_v<Value, bool>)
       verb.add_flag_callback(
@@ -44,25 +42,28 @@ void add_fields(CLI::App& verb, const std::shared_ptr<Settings>& s) {
   });
 }
 
-// What is wrong with a setting of the command line is wrong use, not a failure.
-template <class Call>
-void as_wrong_use(const Call& call) {
+std::string complaint(const TrainConfig& config) {
   try {
-    call();
+    validate(config);
   } catch (const Error& e) {
-    throw WrongUse(e.what());
+    return e.what();
   }
+  return "";
 }
 
 // Defaults, then the file, then --set, then flags.
 TrainConfig configured(const Settings& s) {
-  TrainConfig config;
+  TrainConfig config, without_file;
   if (!s.config.empty()) read_json(config, read_file(s.config, 1 << 20), s.config);
   as_wrong_use([&] {
-    for (const std::string& assignment : s.sets) set(config, assignment);
-    for (const std::string& assignment : s.flags) set(config, assignment);
-    validate(config);
+    for (TrainConfig* c : {&config, &without_file})
+      for (const std::vector<std::string>* part : {&s.sets, &s.flags})
+        for (const std::string& assignment : *part) set(*c, assignment);
   });
+  // What is wrong without the file as well is not the file's.
+  const std::string wrong = complaint(config);
+  if (!wrong.empty() && wrong != complaint(without_file)) validate(config, s.config);
+  if (!wrong.empty()) throw WrongUse(wrong);
   return config;
 }
 
@@ -98,12 +99,14 @@ void train_verb(const Settings& s) {
 }  // namespace
 
 void add_train(CLI::App& program) {
-  CLI::App& verb = add_verb(program, "train",
-                            "Train a model on pairs of pictures and texts. Settings count in this order: defaults, --config, --set, flags.\n"
-                            "Ctrl-C finishes the step and saves; a second one ends at once.",
-                            "siglip train --data shapes --model nano --steps 60 --batch-size 64 --out run",
-                            "RUN/summary.json: split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
-                            "  splits [the same for each split], steps, seconds, peak_memory_bytes");
+  CLI::App& verb =
+      add_verb(program, "train",
+               "Train a model on pairs of pictures and texts. Settings count in this order: defaults, --config, --set, flags.\n"
+               "Ctrl-C finishes the step and saves; a second one ends at once. results.csv and log.jsonl have a row a step; p_positive and\n"
+               "p_negative there are the mean probabilities of matching and of other pairs among the first 256 of the batch.",
+               "siglip train --data shapes --model nano --steps 60 --batch-size 64 --out run",
+               "RUN/summary.json: split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
+               "  splits [the same for each split], steps, seconds, peak_memory_bytes");
   const auto s = std::make_shared<Settings>();
   add_fields(verb, s);
   text_flag(verb, "--config", s->config, "a JSON file of settings, named as here with _ for -");

@@ -35,8 +35,11 @@ std::string cuda_backend() {
   if (!built_for(Device::cuda)) return "no (this build has none)";
   try {
     return device_name(Device::cuda);
-  } catch (const NoBackend&) {
-    return "built, no device";
+  } catch (const Error& e) {
+    const std::string why = e.what(), none = "no CUDA device";
+    const std::size_t at = why.find(none);
+    if (at == std::string::npos) return "built, " + why;
+    return "built, no device" + why.substr(at + none.size());  // and CUDA's own words, where it has some
   }
 }
 }  // namespace

@@ -1,0 +1,15 @@
+# siglip gradcheck, as PROGRAM, with a bug in one page: it must fail, and say of every case what does not hold.
+execute_process(COMMAND ${PROGRAM} gradcheck --op scale RESULT_VARIABLE status OUTPUT_VARIABLE table ERROR_VARIABLE said)
+set(number "-?[0-9.e+-]+")
+string(REGEX MATCHALL "scale, [^\n:]+: against finite differences: [a-z0-9 ]+\\[[0-9]+\\] = ${number} against ${number}, relative error ${number}" lines "${said}")
+string(REGEX MATCHALL "FAILED" failures "${table}")
+list(LENGTH lines line_count)
+list(LENGTH failures failure_count)
+if(NOT status EQUAL 1 OR NOT line_count EQUAL 4 OR NOT failure_count EQUAL 4 OR
+   NOT said MATCHES "0 of 4 cases passed; .*siglip: gradcheck: every case within its tolerance, got 4 of 4 that are not\n$")
+  message(FATAL_ERROR "gradcheck with a bug planted ended with ${status}:\n${table}${said}")
+endif()
+execute_process(COMMAND ${PROGRAM} gradcheck --op add RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "gradcheck of an op without a bug ended with ${status}")
+endif()

@@ -8,14 +8,20 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 /// of threads, and gives each i outputs of its own: then the bits do not depend on the threads. body must not throw.
 template <class Body>
 void parallel_for(Dim count, const Body& body) {
-#pragma omp parallel for schedule(static) if (count > 1)
+  if (count == 1) return body(0);
+#pragma omp parallel for schedule(static)
   for (Dim i = 0; i < count; ++i) body(i);
 }
 
-/// The same with a workspace for each thread: body(i, slot), 0 <= slot < slots. What a slot held before must not matter.
+/// The same with a workspace for each thread: body(i, slot), 0 <= slot < slots. What a slot held before must not matter. One slot is a plain
+/// loop, unknown to OpenMP: a thread of the loader that met OpenMP would get a team of its own from it, kept after the thread has ended.
 template <class Body>
 void parallel_for(Dim count, Dim slots, const Body& body) {
-#pragma omp parallel for schedule(static) num_threads(static_cast <int>(slots)) if (slots > 1)
+  if (slots <= 1) {
+    for (Dim i = 0; i < count; ++i) body(i, Dim{0});
+    return;
+  }
+#pragma omp parallel for schedule(static) num_threads(static_cast <int>(slots))
   for (Dim i = 0; i < count; ++i) body(i, static_cast<Dim>(omp_get_thread_num()));
 }
 

@@ -58,7 +58,7 @@ test-cuda: ## build with the CUDA backend; both backends compared and the unit t
 	@CXX="$(CXX)" cmake --preset cuda
 	@cmake --build build-cuda --parallel $(JOBS) --target siglip_program --target siglip_tests
 	@build-cuda/siglip parity-devices --goldens data/goldens
-	@OMP_WAIT_POLICY=passive ctest --test-dir build-cuda --output-on-failure -R '^unit$$'
+	@OMP_WAIT_POLICY=passive ctest --test-dir build-cuda --output-on-failure -R '^unit_'
 
 gpu-report: ## on a machine with a GPU: build, compare, measure, train, sanitize; results in data/gpu
 	@CXX="$(CXX)" sh tools/gpu_report.sh

@@ -756,6 +756,9 @@ TEST_CASE("doctor: config.json, preprocessor_config.json and tokenizer_config.js
   CHECK(preprocessor("0.00392156862745098", "1.0") == Names{"rescale-factor"});
   CHECK(preprocessor("\"do_normalize\": true", "\"do_normalize\": false") == Names{"pixel-range"});
   CHECK(preprocessor("\"height\": 24,\n    \"width\": 24", "\"height\": 32, \"width\": 32") == Names{"image-size"});
+  // transformers 5 writes the same within processor_config.json, and believes that one.
+  const std::string clip = replaced("preprocessor_config.json", "0.5,\n    0.5,\n    0.5", "0.48145466, 0.4578275, 0.40821073");
+  CHECK(diagnosis(with_file("processor_config.json", "{\"image_processor\": " + clip + "}")) == Names{"clip-mean-std"});
 
   const TemporaryFolder folder;
   fs::copy(golden_model, folder.path, fs::copy_options::recursive | fs::copy_options::overwrite_existing);

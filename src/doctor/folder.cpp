@@ -1,7 +1,6 @@
-// folder.cpp — the files beside the weights: config.json, preprocessor_config.json, the tokenizer.
+// folder.cpp — the files beside the weights: config.json, how pictures are prepared, the tokenizer.
 #include <cctype>
 #include <cmath>
-#include <filesystem>
 #include "data/sentencepiece.h"
 #include "data/tokenizer_config.h"
 #include "doctor/findings.h"
@@ -9,6 +8,7 @@
 #include "doctor/tensors.h"
 #include "io/checksum.h"
 #include "io/json.h"
+#include "io/preprocessor_json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -93,7 +93,16 @@ std::vector<Finding> examine_config(Folder& folder) {
   return findings;
 }
 
-// ---- preprocessor_config.json ----------------------------------------------------------------------------------------------------------
+// ---- preprocessor_config.json, or processor_config.json of transformers 5 --------------------------------------------------------------
+
+// As object_of.
+Json preprocessing_of(const std::string& folder) {
+  try {
+    return preprocessing_section(folder).json;
+  } catch (const Error&) {
+    return Json::object();
+  }
+}
 
 bool is_near(const Json& list, double value) {
   if (!list.is_array() || list.empty()) return false;
@@ -130,7 +139,7 @@ void examine_normalisation(std::vector<Finding>& findings, const Json& json) {
 
 std::vector<Finding> examine_preprocessor(Folder& folder) {
   std::vector<Finding> findings;
-  const Json json = object_of(folder.path + "/preprocessor_config.json");
+  const Json json = preprocessing_of(folder.path);
   if (value_of(json, "do_center_crop") == true || value_of(value_of(json, "size"), "shortest_edge").is_number())
     findings.push_back(mistaken("preprocessor", "center-crop", "the shorter edge is resized, or the middle cut out", "this is CLIP's way",
                                 "squash: \"size\": {\"height\": S, \"width\": S}, and no do_center_crop"));
@@ -154,8 +163,7 @@ std::vector<Finding> examine_preprocessor(Folder& folder) {
     if (findings.empty())
       findings.push_back(healthy("preprocessor", "pictures are squashed to " + S + " x " + S + ", " + filter + ", pixels in [-1, 1]"));
   } catch (const Error& e) {
-    std::error_code none;
-    if (!std::filesystem::exists(folder.path + "/preprocessor_config.json", none))
+    if (!has_preprocessing(folder.path))
       findings.push_back(noted("preprocessor", "there is no preprocessor_config.json", "who uses this folder has to guess how pictures are prepared",
                                "copy it from the folder that the weights come from"));
     else if (findings.empty())

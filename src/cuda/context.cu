@@ -24,6 +24,14 @@ void check_cublas(cublasStatus_t status, const char* what) {
   if (status != CUBLAS_STATUS_SUCCESS) throw Error(std::string("context: cuBLAS: ") + cublasGetStatusString(status) + " (" + what + ")");
 }
 
+// Where the first of some arguments ends: at a comma that stands in no brackets.
+const char* end_of_argument(const char* text) {
+  int depth = 0;
+  for (; *text && (*text != ',' || depth > 0); ++text)
+    depth += (*text == '(' || *text == '{' || *text == '[') - (*text == ')' || *text == '}' || *text == ']');
+  return text;
+}
+
 struct Cublas {
   Buffer workspace{cublas_workspace_bytes, Device::cuda};
   cublasHandle_t handle = nullptr;
@@ -76,12 +84,20 @@ void check(cudaError_t status, const char* op, std::size_t bytes, const char* wh
   if (status != cudaSuccess) check(status, op, (std::to_string(bytes) + " bytes, " + what).c_str());
 }
 
-void check_launch(const char* kernel, dim3 grid, dim3 block) {
+void check_launch(const Launch& launch, std::initializer_list<Argument> arguments) {
   const cudaError_t status = cudaGetLastError();
   if (status == cudaSuccess) return;
+  std::string sizes;
+  const char* name = launch.arguments;
+  for (const Argument& argument : arguments) {
+    const char* end = end_of_argument(name);
+    if (argument.is_size) sizes += std::string(name, end) + " = " + std::to_string(argument.size) + (*end ? ", " : "");
+    for (name = end; *name == ',' || *name == ' ';) ++name;
+  }
+  if (sizes.ends_with(", ")) sizes.resize(sizes.size() - 2);
   const auto extent = [](dim3 d) { return "(" + std::to_string(d.x) + ", " + std::to_string(d.y) + ", " + std::to_string(d.z) + ")"; };
-  throw Error(std::string(kernel) + ": CUDA: " + cudaGetErrorString(status) + " (a grid of " + extent(grid) + " blocks of " + extent(block) +
-              " threads)");
+  throw Error(std::string(launch.kernel) + ": CUDA: " + cudaGetErrorString(status) + " (" + sizes + (sizes.empty() ? "" : "; ") + "a grid of " +
+              extent(launch.grid) + " blocks of " + extent(launch.block) + " threads)");
 }
 
 bool is_built() { return true; }

@@ -1,6 +1,8 @@
 // context.h — what the CUDA backend keeps for the life of the process: a stream, cuBLAS, scratch memory; and how its errors are told.
 #pragma once
 #include <cstddef>
+#include <initializer_list>
+#include <type_traits>
 #include "core/blocks.h"
 #include "cuda/device.h"
 #include "siglip/error.h"
@@ -28,8 +30,24 @@ void require_cuda_device();
 /// Throws Error, "OP: CUDA: out of memory (what)", unless the call succeeded.
 void check(cudaError_t status, const char* op, const char* what);
 void check(cudaError_t status, const char* op, std::size_t bytes, const char* what);  // "… (4096 bytes, what)"
-/// The same after a launch: an impossible grid, a kernel that this device cannot run.
-void check_launch(const char* kernel, dim3 grid, dim3 block);
+
+struct Launch {
+  const char* kernel;
+  dim3 grid, block;
+  const char* arguments;  // as the page writes them: "y, x, C"
+};
+/// An argument of a launch: whole numbers are sizes, the rest is not told.
+struct Argument {
+  bool is_size;
+  Dim size = 0;
+  template <class T>
+  Argument(const T& value) : is_size(std::is_integral_v<T>) {
+    if constexpr (std::is_integral_v<T>) size = static_cast<Dim>(value);
+  }
+};
+/// The same after a launch: an impossible grid, a kernel that this device cannot run. "softmax_forward_row: CUDA: invalid argument (C = 4; a grid
+/// of (3, 1, 1) blocks of (128, 1, 1) threads)".
+void check_launch(const Launch& launch, std::initializer_list<Argument> arguments);
 
 /// Blocks of `size` threads that cover N elements.
 inline dim3 grid_of(Dim N, Dim size) { return dim3(static_cast<unsigned>(blocks(N, size))); }

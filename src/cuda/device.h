@@ -5,13 +5,13 @@
 #include <cuda_runtime.h>
 
 // KERNEL_LAUNCH(softmax_forward_row, grid, block, y, x, C): on the compute stream. A grid without blocks is no launch; a refused launch is an
-// Error naming the kernel.
-#define KERNEL_LAUNCH(kernel, grid, block, ...)                   \
-  do {                                                            \
-    const dim3 grid_(grid), block_(block);                        \
-    if (grid_.x == 0 || grid_.y == 0 || grid_.z == 0) break;      \
-    kernel<<<grid_, block_, 0, context().compute>>>(__VA_ARGS__); \
-    check_launch(#kernel, grid_, block_);                         \
+// Error naming the kernel and its sizes.
+#define KERNEL_LAUNCH(kernel, grid, block, ...)                          \
+  do {                                                                   \
+    const dim3 grid_(grid), block_(block);                               \
+    if (grid_.x == 0 || grid_.y == 0 || grid_.z == 0) break;             \
+    kernel<<<grid_, block_, 0, context().compute>>>(__VA_ARGS__);        \
+    check_launch({#kernel, grid_, block_, #__VA_ARGS__}, {__VA_ARGS__}); \
   } while (false)
 
 // An array in the shared memory of a block.

@@ -91,3 +91,19 @@ TEST_CASE("refusals: a copy back, a piece of memory given back") {
   CHECK(pool_stats(Device::cuda).reserved < reserved);
   CHECK(pool_stats(Device::cuda).reserved == pool_stats(Device::cuda).in_use);
 }
+
+TEST_CASE("refusals: a launch is told with its sizes") {
+  const auto refused = [](const char* names, std::initializer_list<cuda::Argument> arguments) {
+    emulator::refuse("cudaMemcpyAsync", 0, cudaErrorInvalidValue);
+    cudaMemcpyAsync(nullptr, nullptr, 0, cudaMemcpyHostToDevice, nullptr);  // what a launch that is refused leaves behind
+    emulator::refuse("", 0, 0);
+    return complaint_of([&] { cuda::check_launch({"some_kernel", dim3(3), dim3(128, 2), names}, arguments); });
+  };
+  const Real* x = nullptr;
+  const Dim C = 5;
+  const Real eps = 0.5;
+  CHECK(refused("x, C, eps, tiles(C, 2)", {x, C, eps, 7u}) ==
+        "some_kernel: CUDA: invalid argument (C = 5, tiles(C, 2) = 7; a grid of (3, 1, 1) blocks of (128, 2, 1) threads)");
+  CHECK(refused("x + 1, eps", {x + 1, eps}) == "some_kernel: CUDA: invalid argument (a grid of (3, 1, 1) blocks of (128, 2, 1) threads)");
+  cuda::check_launch({"some_kernel", dim3(3), dim3(1), "x"}, {x});  // told once
+}

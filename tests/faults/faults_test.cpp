@@ -1,5 +1,5 @@
-// faults_test.cpp — siglip on a machine that runs out of memory, whose disk fails, or whose disk is full. After each fault: one line that says why,
-// no signal, and on disk what was there before or what was to be there, never a part of it.
+// faults_test.cpp — siglip on a machine that runs out of memory, whose disk fails or is full, or whose limits for a process are low. After each
+// fault: one line that says why, no signal, and on disk what was there before or what was to be there, never a part of it.
 #include <sched.h>
 #include <sys/mount.h>
 #include <algorithm>
@@ -170,11 +170,15 @@ Command resuming() {
           }};
 }
 
+std::vector<Command> commands() {
+  std::vector<Command> all = readers();
+  for (Command& command : std::vector<Command>{embed(), draw(), report(), training(), resuming()}) all.push_back(command);
+  return all;
+}
+
 void all(const std::string& kind, const std::string& when, std::uint64_t most) {
   int met = 0;
-  std::vector<Command> commands = readers();
-  for (Command& command : std::vector<Command>{embed(), draw(), report(), training(), resuming()}) commands.push_back(command);
-  for (const Command& command : commands) met += survive(stage().folder.path, kind, when, command, most);
+  for (const Command& command : commands()) met += survive(stage().folder.path, kind, when, command, most);
   std::cout << "faults: " << kind << ", " << when << ": " << met << " runs met theirs\n";
 }
 }  // namespace
@@ -190,6 +194,26 @@ TEST_CASE("faults: the disk is full") {
     met += survive(stage().folder.path, "space", "always", command, 24);
   std::cout << "faults: space: " << met << " runs met theirs\n";
 }
+
+// ---- what the system grants a process ------------------------------------------------------------------------------------------------------
+
+namespace {
+// Limits from the least with which the program starts at all: below it the dynamic loader speaks, not we.
+void limited(const std::string& what, decltype(RLIMIT_AS) resource, rlim_t unit, const std::vector<rlim_t>& more) {
+  rlim_t least = 1;
+  while (least < 4096 && run(stage().folder.path, {"--version"}, "memory 0 once", Limit{resource, least * unit}).exit_code != 0) ++least;
+  REQUIRE(least < 4096);
+  std::vector<rlim_t> limits;
+  for (const rlim_t units : more) limits.push_back((least + units) * unit);
+  int ended = 0;
+  for (const Command& command : commands()) ended += survive(stage().folder.path, resource, limits, command);
+  std::cout << "faults: " << what << ": " << ended << " runs ended by it\n";
+  CHECK(ended > 0);
+}
+}  // namespace
+
+TEST_CASE("faults: the address space is limited") { limited("address space", RLIMIT_AS, 1 << 20, {0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 64}); }
+TEST_CASE("faults: open files are limited") { limited("open files", RLIMIT_NOFILE, 1, {0, 1, 2, 3, 4, 6}); }
 
 // ---- a disk of one megabyte ------------------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -40,8 +41,15 @@ std::map<std::string, std::string> tree(const std::string& folder) {
   return files;
 }
 
+/// What the system grants a process at most: RLIMIT_AS in bytes, RLIMIT_NOFILE in open files.
+struct Limit {
+  decltype(RLIMIT_AS) resource;
+  rlim_t most;
+};
+
 /// Runs `siglip WORDS…` in `folder` with faults.cpp preloaded. A run that takes a minute is ended by SIGALRM.
-Outcome run(const std::string& folder, const std::vector<std::string>& words, const std::string& fault = "memory 0 once") {
+Outcome run(const std::string& folder, const std::vector<std::string>& words, const std::string& fault = "memory 0 once",
+            const std::optional<Limit>& limit = {}) {
   const int shared = memfd_create("tally", 0);
   REQUIRE(shared >= 0);
   std::uint64_t counted[2] = {};
@@ -61,7 +69,12 @@ Outcome run(const std::string& folder, const std::vector<std::string>& words, co
                        setenv("SIGLIP_FAULT", fault.c_str(), 1) == 0 && setenv("SIGLIP_FAULT_TALLY", tally.c_str(), 1) == 0 &&
                        setenv("OMP_NUM_THREADS", "1", 1) == 0;
     alarm(60);
-    if (ready) execv(program.c_str(), arguments.data());
+    bool limited = true;
+    if (limit) {
+      const rlimit both{limit->most, limit->most};
+      limited = setrlimit(limit->resource, &both) == 0;
+    }
+    if (ready && limited) execv(program.c_str(), arguments.data());
     _exit(127);
   }
   int status = 0;
@@ -97,16 +110,41 @@ std::set<std::uint64_t> numbers(std::uint64_t calls, std::uint64_t most) {
   return chosen;
 }
 
-/// Calls of one kind fail in turn, `when` = "once" or "always" from there on. Every run must end by itself: with exit code 0 and the output of a run
-/// without faults (then the call did not matter), or with exit code 1 and one line "siglip: …" as its last words.
-int survive(const std::string& folder, const std::string& kind, const std::string& when, const Command& command, std::uint64_t most) {
-  command.prepare();
-  const Outcome whole = run(folder, command.words, kind + " 0 " + when);
+std::string line_of(const Command& command) {
   std::string line = "siglip";
   for (const std::string& word : command.words) line += " " + word;
-  INFO(line);
+  return line;
+}
+
+/// The command where nothing fails.
+Outcome untroubled(const std::string& folder, const Command& command, const std::string& fault) {
+  command.prepare();
+  const Outcome whole = run(folder, command.words, fault);
   REQUIRE_MESSAGE(whole.exit_code == 0, whole.err);
   command.check(whole);
+  return whole;
+}
+
+/// A run must end by itself: with exit code 0 and the output of a run without faults (then the fault did not matter), or with exit code 1 and one
+/// line "siglip: …" as its last words.
+void judge(const Command& command, const Outcome& whole, const Outcome& now) {
+  CHECK(now.signal == 0);
+  if (now.signal) return;
+  CHECK((now.exit_code == 0 || now.exit_code == 1));
+  if (now.exit_code == 0 && command.repeats) CHECK(now.out == whole.out);
+  if (now.exit_code == 1) {
+    const std::string said = last_line(now.err);
+    CHECK(said.starts_with("siglip: "));
+    CHECK(said.size() > 12);
+    CHECK(said.find("std::") == std::string::npos);
+  }
+  command.check(now);
+}
+
+/// Calls of one kind fail in turn, `when` = "once" or "always" from there on.
+int survive(const std::string& folder, const std::string& kind, const std::string& when, const Command& command, std::uint64_t most) {
+  INFO(line_of(command));
+  const Outcome whole = untroubled(folder, command, kind + " 0 " + when);
   int met = 0;
   for (const std::uint64_t n : numbers(whole.calls, most)) {
     command.prepare();
@@ -114,18 +152,23 @@ int survive(const std::string& folder, const std::string& kind, const std::strin
     const Outcome now = run(folder, command.words, fault);
     met += now.failed > 0;
     INFO("SIGLIP_FAULT=\"", fault, "\" of ", whole.calls, ", met ", now.failed, " times: ", now.err);
-    CHECK(now.signal == 0);
-    if (now.signal) continue;
-    CHECK((now.exit_code == 0 || now.exit_code == 1));
-    if (now.exit_code == 0 && command.repeats) CHECK(now.out == whole.out);
-    if (now.exit_code == 1) {
-      const std::string said = last_line(now.err);
-      CHECK(said.starts_with("siglip: "));
-      CHECK(said.size() > 12);
-      CHECK(said.find("std::") == std::string::npos);
-    }
-    command.check(now);
+    judge(command, whole, now);
   }
   return met;
+}
+
+/// Runs under one limit after the other; how many of them it ended.
+int survive(const std::string& folder, decltype(RLIMIT_AS) resource, const std::vector<rlim_t>& limits, const Command& command) {
+  INFO(line_of(command));
+  const Outcome whole = untroubled(folder, command, "memory 0 once");
+  int ended = 0;
+  for (const rlim_t most : limits) {
+    command.prepare();
+    const Outcome now = run(folder, command.words, "memory 0 once", Limit{resource, most});
+    ended += now.exit_code == 1;
+    INFO("limit ", most, ": ", now.err);
+    judge(command, whole, now);
+  }
+  return ended;
 }
 }  // namespace

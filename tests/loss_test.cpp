@@ -88,6 +88,17 @@ TEST_CASE("sigmoid loss: the plain snippet is log_t = 0, b = 0, mean") {
   CHECK(double(sigmoid_loss(u, v, number(0), number(0)).item()) == doctest::Approx(37 * expected).epsilon(1e-6));
 }
 
+TEST_CASE("sigmoid loss: where every logit is 0, each pair costs ln 2, in tiles of any size") {
+  for (const Dim B : {1, 2, 33, 250, 1024, 2048, 2060}) {
+    const Tensor u = Tensor::full({B, 1}, 0), v = Tensor::full({B, 1}, 0), b = number(0);
+    Tape tape;
+    const Tensor loss = sigmoid_loss(u, v, number(0), b);
+    CHECK(double(loss.item()) == doctest::Approx(double(B) * std::log(2.0)).epsilon(1e-6));
+    tape.backward(loss);
+    CHECK(double(b.grad_to_vector()[0]) == doctest::Approx(double(B) / 2 - 1).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("sigmoid loss: ids say which pairs match") {
   const Tensor u = gaussian({4, 3}, 5, 1), v = gaussian({4, 3}, 6, 1), log_t = number(1), b = number(-1);
   const auto loss = [&](const std::vector<std::int32_t>& images, const std::vector<std::int32_t>& texts) {

@@ -17,6 +17,7 @@
 #include <vector>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/sums.h"
 #include "kernels.h"
 #include "loss/ring_order.h"
 #include "siglip/error.h"
@@ -90,7 +91,7 @@ void cpu::softmax_loss_backward(Real* du, Real* dv, Real* dlog_t, Real* workspac
       RowArray g_row = (l - log_sums[tile.i + r]).exp() + (l - column_log_sums).exp();
       if (tile.row_block == tile.column_block) g_row[r] -= 2;
       g_row *= factor;
-      dlog_t_sums[static_cast<std::size_t>(tile.row_block)] += (g_row * l).template cast<double>().sum();
+      dlog_t_sums[static_cast<std::size_t>(tile.row_block)] += dot_in_double(g_row.data(), l.data(), tile.columns);
       g.row(r) = t * g_row;
     }
     if (du) matrix(du + tile.i * E, tile.rows, E).noalias() += g * matrix(v + tile.j * E, tile.columns, E);

@@ -11,6 +11,7 @@
 #include <cmath>
 #include "check/rows.h"
 #include "core/parallel.h"
+#include "core/sums.h"
 #include "kernels.h"
 #include "siglip/error.h"
 #include "siglip/ops.h"
@@ -22,9 +23,7 @@ constexpr Real smallest_norm = Real(1e-12);
 void cpu::l2_normalize_forward(Real* y, Real* norm, const Real* x, Dim N, Dim C) {
   parallel_blocks(N, 16, [=](Dim begin, Dim end) {
     for (Dim n = begin; n < end; ++n) {
-      double squares = 0;
-      for (Dim c = 0; c < C; ++c) squares += double(x[n * C + c]) * double(x[n * C + c]);
-      norm[n] = std::max(static_cast<Real>(std::sqrt(squares)), smallest_norm);
+      norm[n] = std::max(static_cast<Real>(std::sqrt(dot_in_double(x + n * C, x + n * C, C))), smallest_norm);
       for (Dim c = 0; c < C; ++c) y[n * C + c] = x[n * C + c] / norm[n];
     }
   });
@@ -35,9 +34,7 @@ void cpu::l2_normalize_backward(Real* dx, const Real* dy, const Real* y, const R
   parallel_blocks(N, 16, [=](Dim begin, Dim end) {
     for (Dim n = begin; n < end; ++n) {
       const Real *yn = y + n * C, *dyn = dy + n * C;
-      double dot = 0;
-      if (norm[n] > smallest_norm)
-        for (Dim c = 0; c < C; ++c) dot += double(yn[c]) * double(dyn[c]);
+      const double dot = norm[n] > smallest_norm ? dot_in_double(yn, dyn, C) : 0;
       for (Dim c = 0; c < C; ++c) dx[n * C + c] += (dyn[c] - yn[c] * static_cast<Real>(dot)) / norm[n];
     }
   });

@@ -14,6 +14,7 @@
 #include "check/rows.h"
 #include "core/eigen.h"
 #include "core/parallel.h"
+#include "core/sums.h"
 #include "kernels.h"
 #include "siglip/error.h"
 #include "siglip/ops.h"
@@ -27,7 +28,7 @@ void cpu::layernorm_forward(Real* y, Real* mean, Real* rstd, const Real* x, cons
     const ConstArrayMap gammas(gamma, C), betas(beta, C);
     for (Dim n = begin; n < end; ++n) {
       const ConstArrayMap xn(x + n * C, C);
-      const Real m = static_cast<Real>(xn.template cast<double>().sum() / double(C));
+      const Real m = static_cast<Real>(sum_in_double(x + n * C, C) / double(C));
       const Real r = 1 / std::sqrt((xn - m).square().sum() / static_cast<Real>(C) + eps);
       ArrayMap(y + n * C, C) = (xn - m) * r * gammas + betas;
       mean[n] = m;

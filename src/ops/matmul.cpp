@@ -33,8 +33,8 @@ Dim column_block(Dim N, Dim M) {
   return std::max<Dim>(128, blocks(blocks(M, wanted), 64) * 64);
 }
 
-// A picture of 224 pixels in patches of 16 has 196 rows, a text 64: too few for the packing of w to pay.
-bool few_rows(Dim N) { return N <= 512; }
+// Too few for the packing of w to pay; a text has 64.
+bool few_rows(Dim N) { return N <= small_rows; }
 
 // x in panels of rows, which all threads share; then each takes its rows of w, where they lie.
 void forward_of_few(Real* y, Real* panels, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
@@ -157,8 +157,8 @@ OpRow matmul_bias_row() {
           .reference = [](const Tensors& in, const OpCase&) { return add_rows(matmul(in[0], in[1]), in[2]); },
           .cases = {{.about = "primes", .shapes = {{5, 13}, {7, 13}, {7}}},
                     {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}, {5}}},
-                    {.about = "few rows", .shapes = {{511, 2}, {3, 2}, {3}}},
-                    {.about = "one more row than few", .shapes = {{513, 2}, {3, 2}, {3}}},
+                    {.about = "few rows, or no longer few", .shapes = {{128, 2}, {3, 2}, {3}}},
+                    {.about = "one more row", .shapes = {{129, 2}, {3, 2}, {3}}},
                     {.about = "a panel and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}, {105}}}},
           .rejects = {{.about = "bias too long", .shapes = {{2, 3}, {4, 3}, {5}}, .message = "matmul: bias has shape (4), got (5)"}}};
 }

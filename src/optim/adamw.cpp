@@ -13,6 +13,7 @@
 #include <vector>
 #include "core/parallel.h"
 #include "core/pool.h"
+#include "core/sums.h"
 #include "kernels.h"
 #include "siglip/error.h"
 #include "siglip/optim.h"
@@ -38,12 +39,8 @@ void cpu::adamw_update(Real* p, Real* m, Real* v, const Real* g, Dim N, double l
 void cpu::sum_of_squares(double* sum, const Real* x, Dim N) {
   std::vector<double> shares(static_cast<std::size_t>(blocks(N, block)), 0.0);
   parallel_for(blocks(N, block), [&](Dim k) {
-    double lanes[8] = {};
-    const Dim begin = k * block, end = std::min(N, begin + block);
-    for (Dim i = begin; i + 8 <= end; i += 8)
-      for (Dim lane = 0; lane < 8; ++lane) lanes[lane] += double(x[i + lane]) * double(x[i + lane]);
-    for (Dim i = begin + (end - begin) / 8 * 8; i < end; ++i) lanes[0] += double(x[i]) * double(x[i]);
-    for (double lane : lanes) shares[static_cast<std::size_t>(k)] += lane;
+    const Dim begin = k * block, count = std::min(N - begin, block);
+    shares[static_cast<std::size_t>(k)] = dot_in_double(x + begin, x + begin, count);
   });
   *sum = 0;
   for (double share : shares) *sum += share;

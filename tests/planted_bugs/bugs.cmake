@@ -59,7 +59,7 @@ planted_bug(ops/l2_normalize "dx is not divided by the length" [[(dyn[c] - yn[c]
 planted_bug(ops/l2_normalize "the length is taken as constant" [[(dyn[c] - yn[c] * static_cast<Real>(dot)) / norm[n];]] [[dyn[c] / norm[n];]])
 planted_bug(ops/l2_normalize "the last element of the output is not written" [[for (Dim c = 0; c < C; ++c) y[n * C + c] = x[n * C + c] / norm[n];]]
   [[for (Dim c = 0; c < C - (n == N - 1); ++c) y[n * C + c] = x[n * C + c] / norm[n];]])
-planted_bug(ops/l2_normalize "backward does not know the floor" [[if (norm[n] > smallest_norm)]] [[if (norm[n] > 0)]])
+planted_bug(ops/l2_normalize "backward does not know the floor" [[norm[n] > smallest_norm ?]] [[norm[n] > 0 ?]])
 
 # attention
 planted_bug(ops/attention "backward lacks 1 / sqrt(D)" [[dp = p * (dp - dot) * factor;]] [[dp = p * (dp - dot);]])
@@ -89,14 +89,15 @@ planted_bug(loss/sigmoid_loss "equal ids are looked for on the diagonal tiles al
   [[return tile.row_block == tile.column_block;]])
 planted_bug(loss/sigmoid_loss "ids of images are compared with themselves" [=[image_ids[i] == text_ids[j]]=] [=[image_ids[i] == image_ids[j]]=])
 planted_bug(loss/sigmoid_loss "the gradient of a match has the wrong sign" [[g[j] = -sigmoid(-l[j]);]] [[g[j] = sigmoid(-l[j]);]])
-planted_bug(loss/sigmoid_loss "dlog_t lacks t s" [[sums.dlog_t += sum(g * t * row);]] [[sums.dlog_t += sum(g);]])
+planted_bug(loss/sigmoid_loss "dlog_t lacks t s" [[dot_in_double(g.data(), s, tile.columns);]] [[sum(g);]])
 planted_bug(loss/sigmoid_loss "db is forgotten" [[sums.db += sum(g);]] "")
-planted_bug(loss/sigmoid_loss "dU and dV lack t" [[row = t * g;]] [[row = g;]])
+planted_bug(loss/sigmoid_loss "dU and dV lack t" [[row = t / divisor * g;]] [[row = 1 / divisor * g;]])
 planted_bug(loss/sigmoid_loss "the upstream gradient is ignored" [[LAUNCH(x.device(), multiply_in_place, dx.data(), loss.grad(), dx.size());]] "")
 planted_bug(loss/sigmoid_loss "the mean over pairs divides by B" [[Reduction::per_image ? B : B * B);]] [[Reduction::per_image ? B : B);]])
 planted_bug(loss/sigmoid_loss "the texts' gradient goes to the images' block of the ring" [[matrix(dv + tile.j * E, tile.columns, E)]]
   [[matrix(dv + std::min(tile.i, B - tile.columns) * E, tile.columns, E)]])
-planted_float_bug(loss/sigmoid_loss "softplus as ln(1 + e^l) overflows" [[sum(l.max(Real(0)) + e.log1p());]] [[sum(l.exp().log1p());]])
+planted_float_bug(loss/sigmoid_loss "softplus as ln(1 + e^l) overflows" [[sum(l.max(Real(0))) + sum_of_log1p(e);]] [[sum(l.exp().log1p());]])
+planted_bug(loss/sigmoid_loss "the product of two factors lacks p q" [[e.segment(n, n) + e.head(n) * e.segment(n, n);]] [[e.segment(n, n);]])
 
 # softmax_loss
 planted_bug(loss/softmax_loss "every tile has a diagonal" [[if (tile.row_block == tile.column_block) g_row[r] -= 2;]] [[if (r < tile.columns) g_row[r] -= 2;]])

@@ -11,9 +11,19 @@ struct Steps {
   Dim row, column;
 };
 
-/// The right factor lies in panels of 16 columns, row after row, the last one filled up with zeros: read in place, its rows would lie a multiple
-/// of 4096 bytes apart in wide models, and fight for a few lines of the first-level cache.
-constexpr Dim panel = 16;
+/// What a processor's vector registers hold. panel: columns, two registers full. tile_rows: rows whose sums stay in registers: enough that none waits
+/// for the one before, few enough that none is put aside. small_rows: so many rows times a large weight are faster here than in Eigen, whose tiles
+/// for AVX-512 are the larger ones.
+#if defined(__AVX512F__)
+constexpr Dim panel = 128 / sizeof(Real), tile_rows = 8, small_rows = 32;
+#elif defined(__AVX__)
+constexpr Dim panel = 64 / sizeof(Real), tile_rows = 6, small_rows = 128;
+#else
+constexpr Dim panel = 64 / sizeof(Real), tile_rows = 2, small_rows = 128;
+#endif
+
+/// The right factor lies in panels, row after row, the last one filled up with zeros: read in place, its rows would lie a multiple of 4096
+/// bytes apart in wide models, and fight for a few lines of the first-level cache.
 inline Dim panels_size(Dim K, Dim J) { return blocks(J, panel) * panel * K; }
 
 /// b (K, J) into `to`, which holds panels_size(K, J).
@@ -31,20 +41,11 @@ inline void pack_panels(Real* to, Steps b, Dim K, Dim J) {
   }
 }
 
-/// A row of sums, one number for each column of a panel, and rows that stay in registers: enough that none waits for the one before, few enough
-/// that none is put aside.
+/// A row of sums, one number for each column of a panel.
 template <Dim width>
 struct Lanes {
   typedef Real type __attribute__((vector_size(width * sizeof(Real))));
 };
-/// small_rows: times a large weight, so many rows are faster here than in Eigen, whose tiles for AVX-512 are the larger ones.
-#if defined(__AVX512F__)
-constexpr Dim tile_rows = 8, small_rows = 32;
-#elif defined(__AVX__)
-constexpr Dim tile_rows = 6, small_rows = 128;
-#else
-constexpr Dim tile_rows = 2, small_rows = 128;
-#endif
 typedef Real Sums[panel];
 
 /// sums(i, j) = Σ_k a(i, k) b(k, j) for i < rows, j < width, k < K, with b a panel; the order of additions over k is 0 … K-1.
@@ -73,7 +74,9 @@ inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K) {
 inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K, Dim rows, Dim width) {
   if (rows == tile_rows && width <= panel / 2) return product_tile<tile_rows, panel / 2>(sums, a, b, K);
   if (rows == tile_rows) return product_tile<tile_rows, panel>(sums, a, b, K);
-  for (Dim i = 0; i < rows; ++i) product_tile<1, panel>(sums + i, {a.x + i * a.row, a.row, a.column}, b, K);
+  Dim i = 0;
+  for (; i + 4 <= rows; i += 4) product_tile<4, panel>(sums + i, {a.x + i * a.row, a.row, a.column}, b, K);
+  for (; i < rows; ++i) product_tile<1, panel>(sums + i, {a.x + i * a.row, a.row, a.column}, b, K);
 }
 
 /// c(i, j) = or += Σ_k a(i, k) b(k, j) for i < I, j < J, k < K, with b in panels; rows of c are contiguous, `c_row` apart.

@@ -140,7 +140,7 @@ OpRow matmul_row() {
                     {.about = "a row vector", .shapes = {{19}, {6, 19}}},
                     {.about = "two blocks and a row", .shapes = {{1025, 2}, {3, 2}}},
                     {.about = "column blocks", .shapes = {{513, 2}, {259, 2}}},
-                    {.about = "a panel and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}}},
+                    {.about = "panels and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}}},
                     {.about = "mean 1000", .shapes = {{4, 17}, {3, 17}}, .draws = {{1e3, 1}, {0, 1}}}},
           .rejects = {
               {.about = "columns differ", .shapes = {{2, 3}, {4, 5}}, .message = "matmul: columns of x = columns of w = 5, got x of shape (2, 3)"},
@@ -159,7 +159,7 @@ OpRow matmul_bias_row() {
                     {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}, {5}}},
                     {.about = "few rows, or no longer few", .shapes = {{128, 2}, {3, 2}, {3}}},
                     {.about = "one more row", .shapes = {{129, 2}, {3, 2}, {3}}},
-                    {.about = "a panel and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}, {105}}}},
+                    {.about = "panels and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}, {105}}}},
           .rejects = {{.about = "bias too long", .shapes = {{2, 3}, {4, 3}, {5}}, .message = "matmul: bias has shape (4), got (5)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -30,7 +30,7 @@ struct Scripts {
   // tools/deps.sh on a machine that has nothing but these commands.
   Outcome deps() const {
     command("tr", "exec /usr/bin/tr \"$@\"");
-    return (*this)("PATH=$PWD/bin SIGLIP_DEPS_ROOT=/nowhere /bin/sh " SIGLIP_SOURCE_FOLDER "/tools/deps.sh");
+    return (*this)("unset CXX; PATH=$PWD/bin SIGLIP_DEPS_ROOT=/nowhere /bin/sh " SIGLIP_SOURCE_FOLDER "/tools/deps.sh");
   }
 };
 

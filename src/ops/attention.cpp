@@ -6,13 +6,13 @@
 //                              p = softmax(l) by rows = exp(l - log_sum),   log_sum_i = ln Σ_j exp(l_ij)
 //                              y = p v         (T, D)
 // backward  dv += pᵀ dy
-//           dp  = dy vᵀ
+//           dp  = dy (v - v_0)ᵀ                  less the first value: what all have in common drops out of dl, as Σ_j p_ij = 1
 //           dl  = p (dp - Σ_j dp_ij p_ij)        the softmax rule, row by row
 //           dq += dl k / √D,   dk += dlᵀ q / √D
 // saves     q, k, v, log_sum: p is made again in backward, so no (T, S) matrix is kept
 // cost      4 BTSC operations forward, 10 BTSC backward, BHTS exponentials each
-// numerics  the largest logit of a row is subtracted before exp; one (b, h) belongs to one thread. What all values have in common cancels in dl:
-//           a mean of 1000 times their spread costs dq and dk three digits (layer norms keep it below 1 in a tower)
+// numerics  the largest logit of a row is subtracted before exp; one (b, h) belongs to one thread. In deep layers the values of all tokens are
+//           alike: made of whole values, dp - Σ dp p would keep the rounding of Σ p times what they have in common
 // source    Vaswani et al. 2017, eq. 1 and section 3.2.2; making p again: Dao et al. 2022, section 3.1
 #include <algorithm>
 #include <cmath>
@@ -53,6 +53,11 @@ void logits(const Workspace& w, const Real* q, const Real* k, Dim T, Dim S, Dim 
   const Real factor = 1 / std::sqrt(static_cast<Real>(D));
   for (Dim i = 0; i < T; ++i) ArrayMap(w.p + i * w.row, S) *= factor;
 }
+
+// v_j - v_0 in the panels of v_j.
+void from_the_first(Real* panels, const Real* first, Dim S, Dim D) {
+  for (Dim row = 0; row < blocks(S, panel) * D; ++row) ArrayMap(panels + row * panel, panel) -= first[row % D];
+}
 }  // namespace
 
 void cpu::attention_workspace(Dim* reals, Dim B, Dim T, Dim S, Dim H, Dim D) { *reals = slots(B, H) * Workspace::reals(T, S, D); }
@@ -88,7 +93,9 @@ void cpu::attention_backward(Real* dq, Real* dk, Real* dv, Real* workspace, cons
       p = (p - log_sum[head * T + i]).exp();
     }
     if (dv) w.multiply<true>(dv + key, C, {w.p, 1, w.row}, {dy + query, C, 1}, S, D, T);
-    w.multiply<false>(w.dp, w.row, {dy + query, C, 1}, {v + key, 1, C}, T, S, D);
+    pack_panels(w.panels, {v + key, 1, C}, D, S);
+    from_the_first(w.panels, v + key, S, D);
+    small_product<false>(w.dp, w.row, {dy + query, C, 1}, w.panels, T, S, D);
     for (Dim i = 0; i < T; ++i) {  // dp becomes dl / √D
       const ArrayMap p(w.p + i * w.row, S);
       ArrayMap dp(w.dp + i * w.row, S);
@@ -167,7 +174,7 @@ OpRow attention_row() {
                 {.about = "65 queries, 67 keys: two tiles of a GPU", .shapes = {{1, 65, 3}, {1, 67, 3}, {1, 67, 3}}, .sizes = {1}},
                 {.about = "a head of 130", .shapes = {{1, 2, 130}, {1, 3, 130}, {1, 3, 130}}, .sizes = {1}},
                 {.about = "a head of 130, 66 keys", .shapes = {{1, 1, 130}, {1, 66, 130}, {1, 66, 130}}, .sizes = {1}},
-                {.about = "values of mean 10", .shapes = {{1, 4, 6}, {1, 5, 6}, {1, 5, 6}}, .sizes = {2}, .draws = {{0, 1}, {0, 1}, {10, 1}}},
+                {.about = "values of mean 200", .shapes = {{1, 4, 6}, {1, 5, 6}, {1, 5, 6}}, .sizes = {2}, .draws = {{0, 1}, {0, 1}, {200, 1}}},
                 {.about = "sharp: logits about 80",
                  .shapes = {{1, 4, 8}, {1, 5, 8}, {1, 5, 8}},
                  .sizes = {1},

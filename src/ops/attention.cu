@@ -42,25 +42,26 @@ __device__ Real along_row(Real value, Combine combine) {
   return value;
 }
 
-// Rows first … first + tile - 1 and columns d … d + piece - 1 of a head, zeros beyond its ends.
-__device__ void load(Real* to, const Real* x, const Head& head, Dim first, Dim d) {
+// Rows first … first + tile - 1 and columns d … d + piece - 1 of a head, zeros beyond its ends; if asked, less the head's row 0.
+__device__ void load(Real* to, const Real* x, const Head& head, Dim first, Dim d, bool less_row_0 = false) {
   __syncthreads();  // what lay there is no longer read
   for (int at = static_cast<int>(threadIdx.x); at < tile * piece; at += threads) {
     const int r = at / piece, c = at % piece;
     const bool inside = first + r < head.count && d + c < head.D;
-    to[r * piece_row + c] = inside ? x[head.begin + (first + r) * head.C + d + c] : Real(0);
+    const Real* column = x + head.begin + d + c;
+    to[r * piece_row + c] = inside ? column[(first + r) * head.C] - (less_row_0 ? column[0] : Real(0)) : Real(0);
   }
   __syncthreads();
 }
 
-// l = a bᵀ for a tile of rows of a, from a_first on, and one of b.
+// l = a bᵀ for a tile of rows of a, from a_first on, and one of b; if asked, of b less its row 0.
 __device__ void products(Real (&l)[per][per], Real* a_piece, Real* b_piece, const Real* a, const Head& a_head, Dim a_first, const Real* b,
-                         const Head& b_head, Dim b_first) {
+                         const Head& b_head, Dim b_first, bool less_row_0 = false) {
   for (int r = 0; r < per; ++r)
     for (int c = 0; c < per; ++c) l[r][c] = 0;
   for (Dim d = 0; d < a_head.D; d += piece) {
     load(a_piece, a, a_head, a_first, d);
-    load(b_piece, b, b_head, b_first, d);
+    load(b_piece, b, b_head, b_first, d, less_row_0);
     for (int k = 0; k < piece; ++k)
       for (int r = 0; r < per; ++r)
         for (int c = 0; c < per; ++c) l[r][c] += a_piece[row(r) * piece_row + k] * b_piece[column(c) * piece_row + k];
@@ -97,7 +98,7 @@ struct Backward {
   // p and dp of a tile of queries and a tile of keys, 0 beyond the ends.
   __device__ void weigh(Real (&p)[per][per], Real (&dp)[per][per], Dim query, Dim key) const {
     products(p, a_piece, b_piece, q, queries, query, k, keys, key);
-    products(dp, a_piece, b_piece, dy, queries, query, v, keys, key);
+    products(dp, a_piece, b_piece, dy, queries, query, v, keys, key, true);
     for (int r = 0; r < per; ++r) {
       const bool is_query = query + row(r) < queries.count;
       const Real shift = is_query ? log_sum[query + row(r)] : Real(0);

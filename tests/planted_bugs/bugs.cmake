@@ -71,6 +71,7 @@ planted_bug(ops/attention "dq and dk change places"
   [[if (dk && T == S) w.multiply<true>(dk + query, C, {w.dp, w.row, 1}, {k + key, C, 1}, T, D, S);
     if (dq && T == S) w.multiply<true>(dq + key, C, {w.dp, 1, w.row}, {q + query, C, 1}, S, D, T);]])
 planted_bug(ops/attention "dv is assigned, not added" [[if (dv) w.multiply<true>]] [[if (dv) w.multiply<false>]])
+planted_float_bug(ops/attention "what all values have in common drowns dl" [[from_the_first(w.panels, v + key, S, D);]] "")
 planted_bug(ops/attention "the largest logit is not subtracted" [[p = (p - m).exp();]] [[p = p.exp();]])
 planted_bug(ops/attention "log_sum lacks the largest logit" [[m + std::log(sum);]] [[std::log(sum);]])
 

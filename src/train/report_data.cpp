@@ -129,7 +129,7 @@ std::string percent(double x) {
   std::ostringstream out;
   out.setf(std::ios::fixed);
   out.precision(1);
-  out << 100 * x << " %";
+  out << 100 * x << "\u00a0%";  // a space at which no line breaks
   return out.str();
 }
 

@@ -99,6 +99,17 @@ TEST_CASE("sigmoid loss: where every logit is 0, each pair costs ln 2, in tiles 
   }
 }
 
+TEST_CASE("sigmoid loss: pairs that cost next to nothing are not lost in a product") {
+  for (const Dim B : {1, 33, 250, 2060})
+    for (const double b : {-3.0, -10.0, -17.0, -30.0}) {  // e^-17 is below half a unit in the last place of 1
+      std::vector<std::int32_t> images, texts;            // no match at all
+      for (std::int32_t i = 0; i < B; ++i) images.push_back(i), texts.push_back(-1 - i);
+      const Tensor u = Tensor::full({B, 1}, 0), v = Tensor::full({B, 1}, 0);
+      const double loss = double(sigmoid_loss(u, v, number(0), number(b), {Ids({B}, images), Ids({B}, texts)}).item());
+      CHECK(loss == doctest::Approx(double(B) * std::log1p(std::exp(b))).epsilon(1e-6));
+    }
+}
+
 TEST_CASE("sigmoid loss: ids say which pairs match") {
   const Tensor u = gaussian({4, 3}, 5, 1), v = gaussian({4, 3}, 6, 1), log_t = number(1), b = number(-1);
   const auto loss = [&](const std::vector<std::int32_t>& images, const std::vector<std::int32_t>& texts) {

@@ -1,5 +1,6 @@
 // siglip.cpp — the command line. Exit codes: 0 done, 1 failed, 2 wrong use. Results go to standard output, messages to standard error.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <csignal>
 #include <cstdlib>
@@ -42,11 +43,17 @@ int complain(ExitCode code, std::string_view message) {
   std::_Exit(failed);
 }
 
-// The stack grows as it is used, and where a limit leaves no address space for that, the system ends the program without a word. So it grows at once
-// to what is used at most: products keep two times 128 KiB of packed factors there.
-[[gnu::noinline]] void grow_stack() {
+[[gnu::noinline]] void touch_stack() {
   volatile char taken[std::size_t{512} << 10];
   for (std::size_t left = sizeof taken; left > 0; left -= 1024) taken[left - 1] = 0;
+}
+
+// The stack grows as it is used, and where a limit leaves no address space for that, the system ends the program without a word. So it grows at once
+// to what is used at most: products keep two times 128 KiB of packed factors there.
+void grow_stack() {
+  rlimit granted{};
+  if (getrlimit(RLIMIT_STACK, &granted) != 0 || granted.rlim_cur < std::size_t{1} << 20) return;
+  touch_stack();
 }
 
 // A closed standard stream would let the next file that is opened take its place.

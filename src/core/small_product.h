@@ -11,9 +11,9 @@ struct Steps {
   Dim row, column;
 };
 
-/// What a processor's vector registers hold. panel: columns, two registers full. tile_rows: rows whose sums stay in registers: enough that none waits
-/// for the one before, few enough that none is put aside. small_rows: so many rows times a large weight are faster here than in Eigen, whose tiles
-/// for AVX-512 are the larger ones.
+/// What a processor's vector registers hold. panel: columns, two registers full (four of SSE). tile_rows: rows whose sums stay in registers: enough
+/// that none waits for the one before, few enough that none is put aside. small_rows: so many rows times a large weight are faster here than in
+/// Eigen, whose tiles for AVX-512 are the larger ones.
 #if defined(__AVX512F__)
 constexpr Dim panel = 128 / sizeof(Real), tile_rows = 8, small_rows = 32;
 #elif defined(__AVX__)

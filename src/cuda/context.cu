@@ -24,7 +24,7 @@ void check_cublas(cublasStatus_t status, const char* what) {
   if (status != CUBLAS_STATUS_SUCCESS) throw Error(std::string("context: cuBLAS: ") + cublasGetStatusString(status) + " (" + what + ")");
 }
 
-// Where the first of some arguments ends: at a comma that stands in no brackets.
+// Where the first of some arguments ends: at a comma that stands in no brackets ("<" is none).
 const char* end_of_argument(const char* text) {
   int depth = 0;
   for (; *text && (*text != ',' || depth > 0); ++text)

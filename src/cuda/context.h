@@ -41,7 +41,7 @@ struct Argument {
   bool is_size;
   Dim size = 0;
   template <class T>
-  Argument(const T& value) : is_size(std::is_integral_v<T>) {
+  Argument(const T& value) : is_size(std::is_integral_v<T> && !std::is_same_v<T, bool>) {
     if constexpr (std::is_integral_v<T>) size = static_cast<Dim>(value);
   }
 };

@@ -12,7 +12,8 @@
 // saves     q, k, v, log_sum: p is made again in backward, so no (T, S) matrix is kept
 // cost      4 BTSC operations forward, 10 BTSC backward, BHTS exponentials each
 // numerics  the largest logit of a row is subtracted before exp; one (b, h) belongs to one thread. In deep layers the values of all tokens are
-//           alike: made of whole values, dp - Σ dp p would keep the rounding of Σ p times what they have in common
+//           alike: made of whole values, dp - Σ dp p would keep the rounding of Σ p times what they have in common.
+//           A first value much larger than all others costs what such a mean cost
 // source    Vaswani et al. 2017, eq. 1 and section 3.2.2; making p again: Dao et al. 2022, section 3.1
 #include <algorithm>
 #include <cmath>
@@ -54,7 +55,7 @@ void logits(const Workspace& w, const Real* q, const Real* k, Dim T, Dim S, Dim 
   for (Dim i = 0; i < T; ++i) ArrayMap(w.p + i * w.row, S) *= factor;
 }
 
-// v_j - v_0 in the panels of v_j.
+// v_j - v_0 in the panels of v_j; what fills up the last panel becomes -v_0, which nobody reads.
 void from_the_first(Real* panels, const Real* first, Dim S, Dim D) {
   for (Dim row = 0; row < blocks(S, panel) * D; ++row) ArrayMap(panels + row * panel, panel) -= first[row % D];
 }

@@ -33,7 +33,7 @@ Dim column_block(Dim N, Dim M) {
   return std::max<Dim>(128, blocks(blocks(M, wanted), 64) * 64);
 }
 
-// Too few for the packing of w to pay; a text has 64.
+// Too few for the packing of w to pay.
 bool few_rows(Dim N) { return N <= small_rows; }
 
 // x in panels of rows, which all threads share; then each takes its rows of w, where they lie.
@@ -140,7 +140,7 @@ OpRow matmul_row() {
                     {.about = "a row vector", .shapes = {{19}, {6, 19}}},
                     {.about = "two blocks and a row", .shapes = {{1025, 2}, {3, 2}}},
                     {.about = "column blocks", .shapes = {{513, 2}, {259, 2}}},
-                    {.about = "panels and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}}},
+                    {.about = "17 rows; two blocks and a tile and a row of w", .shapes = {{17, 3}, {105, 3}}},
                     {.about = "mean 1000", .shapes = {{4, 17}, {3, 17}}, .draws = {{1e3, 1}, {0, 1}}}},
           .rejects = {
               {.about = "columns differ", .shapes = {{2, 3}, {4, 5}}, .message = "matmul: columns of x = columns of w = 5, got x of shape (2, 3)"},
@@ -157,9 +157,9 @@ OpRow matmul_bias_row() {
           .reference = [](const Tensors& in, const OpCase&) { return add_rows(matmul(in[0], in[1]), in[2]); },
           .cases = {{.about = "primes", .shapes = {{5, 13}, {7, 13}, {7}}},
                     {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}, {5}}},
-                    {.about = "few rows, or no longer few", .shapes = {{128, 2}, {3, 2}, {3}}},
-                    {.about = "one more row", .shapes = {{129, 2}, {3, 2}, {3}}},
-                    {.about = "panels and a row, two blocks and a tile and a row", .shapes = {{17, 3}, {105, 3}, {105}}}},
+                    {.about = "few rows", .shapes = {{small_rows, 2}, {3, 2}, {3}}},
+                    {.about = "one more row than few", .shapes = {{small_rows + 1, 2}, {3, 2}, {3}}},
+                    {.about = "17 rows; two blocks and a tile and a row of w", .shapes = {{17, 3}, {105, 3}, {105}}}},
           .rejects = {{.about = "bias too long", .shapes = {{2, 3}, {4, 3}, {5}}, .message = "matmul: bias has shape (4), got (5)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

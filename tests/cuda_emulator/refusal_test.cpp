@@ -102,7 +102,7 @@ TEST_CASE("refusals: a launch is told with its sizes") {
   const Real* x = nullptr;
   const Dim C = 5;
   const Real eps = 0.5;
-  CHECK(refused("x, C, eps, tiles(C, 2)", {x, C, eps, 7u}) ==
+  CHECK(refused("x, C, eps, tiles(C, 2), true", {x, C, eps, 7u, true}) ==
         "some_kernel: CUDA: invalid argument (C = 5, tiles(C, 2) = 7; a grid of (3, 1, 1) blocks of (128, 2, 1) threads)");
   CHECK(refused("x + 1, eps", {x + 1, eps}) == "some_kernel: CUDA: invalid argument (a grid of (3, 1, 1) blocks of (128, 2, 1) threads)");
   cuda::check_launch({"some_kernel", dim3(3), dim3(1), "x"}, {x});  // told once

@@ -16,6 +16,7 @@ inline std::string contents(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+namespace {  // as its TemporaryFolder is
 // A folder where shell commands run and siglip is the program of this build.
 struct Shell {
   TemporaryFolder folder;
@@ -37,3 +38,4 @@ struct Shell {
     return std::to_string(run.exit_code) + " " + run.err.substr(0, run.err.find('\n'));
   }
 };
+}  // namespace

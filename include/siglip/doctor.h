@@ -10,12 +10,12 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 struct Finding {
   enum Level { healthy, note, mistake };
   Level level = healthy;
-  std::string about;                  // "config", "tensors", "tokenizer", "pixels", "scores", "image tower", …
-  std::vector<std::string> mistakes;  // names; several: what was seen cannot tell them apart ("a + b" is two at once). Empty if there is none
-                                      // (of a note: another published way that explains a difference, as "resize-torchvision" does)
-  std::string seen, cause, advice;    // clauses; the last two are empty if all is well
-  double error = 0;                   // by a reference: relative error that is left once the mistake is made here too
-  double margin = 0;                  // by a reference: how many times larger the next best explanation's error is
+  std::string about = {};                  // "config", "tensors", "tokenizer", "pixels", "scores", "image tower", …
+  std::vector<std::string> mistakes = {};  // names; several: what was seen cannot tell them apart ("a + b" is two at once). Empty if there is none
+                                           // (of a note: another published way that explains a difference, as "resize-torchvision" does)
+  std::string seen = {}, cause = {}, advice = {};  // clauses; the last two are empty if all is well
+  double error = 0;                                // by a reference: relative error that is left once the mistake is made here too
+  double margin = 0;                               // by a reference: how many times larger the next best explanation's error is
 
   /// What was seen, which known mistake shows so, what to do.
   std::string sentence() const;

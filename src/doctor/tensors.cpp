@@ -14,12 +14,12 @@ namespace {
 using Shapes = std::map<std::string, Shape>;
 
 // "vision_model.encoder.layers.7.mlp.fc1.weight" → "vision_model.encoder.layers.*.mlp.fc1.weight": one line for all blocks.
-std::string pattern_of(std::string name) {
+std::string pattern_of(const std::string& name) {
   const std::string mark = ".layers.";
   const std::size_t begin = name.find(mark);
   if (begin == std::string::npos) return name;
   const std::size_t digits = begin + mark.size(), end = name.find('.', digits);
-  return end == std::string::npos ? name : name.replace(digits, end - digits, "*");
+  return end == std::string::npos ? name : name.substr(0, digits) + "*" + name.substr(end);
 }
 
 // Tensors of one kind, in the order in which they were met.

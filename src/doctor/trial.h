@@ -45,14 +45,14 @@ using Encodings = std::map<std::string, std::function<Ids(const std::vector<std:
 
 /// What goes in, and what it was made from where that is known.
 struct Inputs {
-  Tensor pixels;                                      // (B, 3, S, S); undefined if there are none
-  Ids ids;                                            // (B, T), or fewer columns if they were fed so
-  std::vector<Image> images;                          // the files behind the pixels, decoded; empty if unknown
-  bool jpeg = false;                                  // one of them is a JPEG
-  std::map<std::string, std::vector<Image>> decoded;  // the same files as a mistake decodes them, by its name, where that makes a difference
-  std::vector<std::string> texts;                     // behind the ids; empty if unknown
-  Preprocessing preprocessing = {};                   // of the folder
-  Encodings encodings = {};                           // of the folder
+  Tensor pixels = {};                                      // (B, 3, S, S); undefined if there are none
+  Ids ids = {};                                            // (B, T), or fewer columns if they were fed so
+  std::vector<Image> images = {};                          // the files behind the pixels, decoded; empty if unknown
+  bool jpeg = false;                                       // one of them is a JPEG
+  std::map<std::string, std::vector<Image>> decoded = {};  // the same files as a mistake decodes them, by its name, where that makes a difference
+  std::vector<std::string> texts = {};                     // behind the ids; empty if unknown
+  Preprocessing preprocessing = {};                        // of the folder
+  Encodings encodings = {};                                // of the folder
 };
 
 /// Tensors are shared with the model that is examined: planting replaces them and never writes into them.

@@ -91,10 +91,9 @@ void check_launch(const Launch& launch, std::initializer_list<Argument> argument
   const char* name = launch.arguments;
   for (const Argument& argument : arguments) {
     const char* end = end_of_argument(name);
-    if (argument.is_size) sizes += std::string(name, end) + " = " + std::to_string(argument.size) + (*end ? ", " : "");
+    if (argument.is_size) sizes += (sizes.empty() ? "" : ", ") + std::string(name, end) + " = " + std::to_string(argument.size);
     for (name = end; *name == ',' || *name == ' ';) ++name;
   }
-  if (sizes.ends_with(", ")) sizes.resize(sizes.size() - 2);
   const auto extent = [](dim3 d) { return "(" + std::to_string(d.x) + ", " + std::to_string(d.y) + ", " + std::to_string(d.z) + ")"; };
   throw Error(std::string(launch.kernel) + ": CUDA: " + cudaGetErrorString(status) + " (" + sizes + (sizes.empty() ? "" : "; ") + "a grid of " +
               extent(launch.grid) + " blocks of " + extent(launch.block) + " threads)");

@@ -170,9 +170,11 @@ Command resuming() {
           }};
 }
 
+std::vector<Command> writers() { return {embed(), draw(), report(), training(), resuming()}; }
+
 std::vector<Command> commands() {
   std::vector<Command> all = readers();
-  for (Command& command : std::vector<Command>{embed(), draw(), report(), training(), resuming()}) all.push_back(command);
+  for (const Command& command : writers()) all.push_back(command);
   return all;
 }
 
@@ -190,8 +192,7 @@ TEST_CASE("faults: no call that touches a file succeeds any more") { all("files"
 
 TEST_CASE("faults: the disk is full") {
   int met = 0;
-  for (const Command& command : std::vector<Command>{embed(), draw(), report(), training(), resuming()})
-    met += survive(stage().folder.path, "space", "always", command, 24);
+  for (const Command& command : writers()) met += survive(stage().folder.path, "space", "always", command, 24);
   std::cout << "faults: space: " << met << " runs met theirs\n";
 }
 

@@ -69,12 +69,8 @@ Outcome run(const std::string& folder, const std::vector<std::string>& words, co
                        setenv("SIGLIP_FAULT", fault.c_str(), 1) == 0 && setenv("SIGLIP_FAULT_TALLY", tally.c_str(), 1) == 0 &&
                        setenv("OMP_NUM_THREADS", "1", 1) == 0;
     alarm(60);
-    bool limited = true;
-    if (limit) {
-      const rlimit both{limit->most, limit->most};
-      limited = setrlimit(limit->resource, &both) == 0;
-    }
-    if (ready && limited) execv(program.c_str(), arguments.data());
+    const rlimit both = limit ? rlimit{limit->most, limit->most} : rlimit{};
+    if (ready && (!limit || setrlimit(limit->resource, &both) == 0)) execv(program.c_str(), arguments.data());
     _exit(127);
   }
   int status = 0;

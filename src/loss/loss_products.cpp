@@ -5,7 +5,7 @@
 //           matrix of a tile's size for S: the products take as long
 // cost      6 B²E operations
 #include "loss/loss_products.h"
-#include "core/eigen.h"
+#include "core/product.h"
 #include "kernels.h"
 #include "loss/ring_order.h"
 #include "siglip/error.h"
@@ -14,11 +14,11 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 void cpu::sigmoid_loss_products(Real* du, Real* dv, Real* workspace, const Real* u, const Real* v, Dim B, Dim E) {
   const Dim edge = tile_edge(B);
   ring_order(B, tile_slots(B), [&](const Tile& tile, Dim slot) {
-    MatrixMap s = matrix(workspace + slot * edge * edge, tile.rows, tile.columns, edge);
-    const auto us = matrix(u + tile.i * E, tile.rows, E), vs = matrix(v + tile.j * E, tile.columns, E);
-    s.noalias() = us * vs.transpose();
-    matrix(du + tile.i * E, tile.rows, E).noalias() += s * vs;
-    matrix(dv + tile.j * E, tile.columns, E).noalias() += s.transpose() * us;
+    Real* s = workspace + slot * edge * edge;
+    const Factor us{u + tile.i * E, E}, vs{v + tile.j * E, E};
+    product(s, edge, us, transposed(vs), tile.rows, tile.columns, E);
+    add_product(du + tile.i * E, E, {s, edge}, vs, tile.rows, E, tile.columns);
+    add_product(dv + tile.j * E, E, transposed({s, edge}), us, tile.columns, E, tile.rows);
   });
 }
 

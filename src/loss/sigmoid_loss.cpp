@@ -38,6 +38,7 @@
 #include <cmath>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/product.h"
 #include "core/sums.h"
 #include "kernels.h"
 #include "loss/ring_order.h"
@@ -117,14 +118,14 @@ void cpu::sigmoid_loss_forward(Real* loss, Real* du, Real* dv, Real* dlog_t, Rea
 
   std::vector<Sums> sums(static_cast<std::size_t>(blocks(B, edge)));
   ring_order(B, tile_slots(B), [&](const Tile& tile, Dim slot) {
-    MatrixMap g = matrix(workspace + slot * edge * edge, tile.rows, tile.columns, edge);
-    const auto us = matrix(u + tile.i * E, tile.rows, E), vs = matrix(v + tile.j * E, tile.columns, E);
-    g.noalias() = us * vs.transpose();
+    Real* g = workspace + slot * edge * edge;  // (rows, columns) of the tile, `edge` apart
+    const Factor us{u + tile.i * E, E}, vs{v + tile.j * E, E};
+    product(g, edge, us, transposed(vs), tile.rows, tile.columns, E);
     Sums& total = sums[static_cast<std::size_t>(tile.row_block)];
-    for (Dim r = 0; r < tile.rows; ++r) visit_row(&g(r, 0), tile.i + r, tile, is_match, t, bias, divisor, total, want_gradient);
+    for (Dim r = 0; r < tile.rows; ++r) visit_row(g + r * edge, tile.i + r, tile, is_match, t, bias, divisor, total, want_gradient);
     if (!want_gradient) return;
-    matrix(du + tile.i * E, tile.rows, E).noalias() += g * vs;
-    matrix(dv + tile.j * E, tile.columns, E).noalias() += g.transpose() * us;
+    add_product(du + tile.i * E, E, {g, edge}, vs, tile.rows, E, tile.columns);
+    add_product(dv + tile.j * E, E, transposed({g, edge}), us, tile.columns, E, tile.rows);
   });
 
   Sums all;

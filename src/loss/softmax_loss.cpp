@@ -17,6 +17,7 @@
 #include <vector>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/product.h"
 #include "core/sums.h"
 #include "kernels.h"
 #include "loss/ring_order.h"
@@ -42,8 +43,8 @@ struct LogSum {
 
 // The logits of a tile, into a workspace.
 MatrixMap logits(Real* workspace, const Tile& tile, const Real* u, const Real* v, Real t, Dim edge, Dim E) {
+  product(workspace, edge, {u + tile.i * E, E}, transposed({v + tile.j * E, E}), tile.rows, tile.columns, E);
   MatrixMap l = matrix(workspace, tile.rows, tile.columns, edge);
-  l.noalias() = matrix(u + tile.i * E, tile.rows, E) * matrix(v + tile.j * E, tile.columns, E).transpose();
   l *= t;
   return l;
 }
@@ -94,8 +95,9 @@ void cpu::softmax_loss_backward(Real* du, Real* dv, Real* dlog_t, Real* workspac
       dlog_t_sums[static_cast<std::size_t>(tile.row_block)] += dot_in_double(g_row.data(), l.data(), tile.columns);
       g.row(r) = t * g_row;
     }
-    if (du) matrix(du + tile.i * E, tile.rows, E).noalias() += g * matrix(v + tile.j * E, tile.columns, E);
-    if (dv) matrix(dv + tile.j * E, tile.columns, E).noalias() += g.transpose() * matrix(u + tile.i * E, tile.rows, E);
+    const Factor gs{g.data(), edge};
+    if (du) add_product(du + tile.i * E, E, gs, {v + tile.j * E, E}, tile.rows, E, tile.columns);
+    if (dv) add_product(dv + tile.j * E, E, transposed(gs), {u + tile.i * E, E}, tile.columns, E, tile.rows);
   });
   if (!dlog_t) return;
   double total = 0;

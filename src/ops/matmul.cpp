@@ -12,6 +12,7 @@
 #include "check/rows.h"
 #include "core/eigen.h"
 #include "core/parallel.h"
+#include "core/product.h"
 #include "core/small_product.h"
 #include "kernels.h"
 #include "siglip/error.h"
@@ -61,15 +62,11 @@ void cpu::matmul_forward(Real* y, Real* workspace, const Real* x, const Real* w,
   parallel_for(blocks(N, rows) * across, [=](Dim block) {
     const Dim n = block / across * rows, m = block % across * columns;
     const Dim height = std::min(rows, N - n), width = std::min(columns, M - m);
-    MatrixMap y_block = matrix(y + n * M + m, height, width, M);
-    const auto x_block = matrix(x + n * K, height, K);
-    const auto w_block = matrix(w + m * K, width, K);
-    if (bias) {
-      y_block.rowwise() = Eigen::Map<const Eigen::Matrix<Real, 1, Eigen::Dynamic>>(bias + m, width);
-      y_block.noalias() += x_block * w_block.transpose();
-    } else {
-      y_block.noalias() = x_block * w_block.transpose();
-    }
+    Real* y_block = y + n * M + m;
+    const Factor x_block{x + n * K, K}, w_block{w + m * K, K};
+    if (!bias) return product(y_block, M, x_block, transposed(w_block), height, width, K);
+    for (Dim row = 0; row < height; ++row) std::copy_n(bias + m, width, y_block + row * M);
+    add_product(y_block, M, x_block, transposed(w_block), height, width, K);
   });
 }
 
@@ -79,10 +76,10 @@ void cpu::matmul_backward(Real* dx, Real* dw, Real* dbias, Real* workspace, cons
   Real *dw_shares = workspace, *dbias_shares = workspace + count * M * K;
   parallel_for(count, [=](Dim block) {
     const Dim n = block * rows, height = std::min(rows, N - n);
-    const auto dy_block = matrix(dy + n * M, height, M);
-    if (dx) matrix(dx + n * K, height, K).noalias() += dy_block * matrix(w, M, K);
-    if (dw) matrix(dw_shares + block * M * K, M, K).noalias() = dy_block.transpose() * matrix(x + n * K, height, K);
-    if (dbias) matrix(dbias_shares + block * M, 1, M) = dy_block.colwise().sum();
+    const Factor dy_block{dy + n * M, M};
+    if (dx) add_product(dx + n * K, K, dy_block, {w, K}, height, K, M);
+    if (dw) product(dw_shares + block * M * K, K, transposed(dy_block), {x + n * K, K}, M, K, height);
+    if (dbias) matrix(dbias_shares + block * M, 1, M) = matrix(dy_block.x, height, M).colwise().sum();
   });
   const auto add_shares = [count](Real* sum, const Real* shares, Dim size) {
     if (!sum) return;

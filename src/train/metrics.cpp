@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <unordered_map>
-#include "core/eigen.h"
+#include "core/product.h"
 #include "core/parallel.h"
 #include "siglip/error.h"
 
@@ -74,16 +74,16 @@ std::vector<Dim> ranks(const Tensor& queries, const Tensor& candidates, const st
   const double rounding = 2.1 * static_cast<double>(E + 1) * static_cast<double>(std::numeric_limits<Real>::epsilon());
 
   parallel_blocks(N, query_block, [&](Dim begin, Dim end) {
-    Matrix scores;
+    std::vector<Real> scores(static_cast<std::size_t>(query_block * std::min(candidate_block, M)));
     for (Dim left = 0; left < M; left += candidate_block) {
       const Dim columns = std::min(candidate_block, M - left);
-      scores.noalias() = matrix(q + begin * E, end - begin, E) * matrix(c + left * E, columns, E).transpose();
+      product(scores.data(), columns, {q + begin * E, E}, transposed({c + left * E, E}), end - begin, columns, E);
       for (Dim i = begin; i < end; ++i) {
         const std::size_t query = static_cast<std::size_t>(i);
         for (Dim j = left; j < left + columns; ++j) {
           const std::size_t candidate = static_cast<std::size_t>(j);
           if (candidate_ids[candidate] == query_ids[query]) continue;
-          double score = static_cast<double>(scores(i - begin, j - left));
+          double score = static_cast<double>(scores[static_cast<std::size_t>((i - begin) * columns + j - left)]);
           const double margin = rounding * query_norm[query] * candidate_norm[candidate];
           if (!std::isfinite(score) || std::abs(score - best[query]) <= margin) score = dot(q + i * E, c + j * E, E);
           result[query] += !(score < best[query]);  // a tie counts, and so does NaN on either side

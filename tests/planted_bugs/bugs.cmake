@@ -2,16 +2,16 @@
 # double, planted_float_bug() in float, for what only shows there. Each replacement stays within the memory of its tensors.
 
 # matmul
-planted_bug(ops/matmul "the bias is not added" [[if (bias) {]] [[if (bias && N < 0) {]])
+planted_bug(ops/matmul "the bias is not added" [[if (!bias) return product]] [[if (!bias || N > 0) return product]])
 planted_bug(ops/matmul "few rows take the bias of the first block" [[bias ? bias + begin : nullptr]] [[bias]])
 planted_bug(ops/matmul "the last panel of few rows is not packed" [[parallel_blocks(N, panel,]] [[parallel_blocks(N / panel * panel, panel,]])
 planted_bug(ops/matmul "dw is transposed"
-  [[matrix(dw_shares + block * M * K, M, K).noalias() = dy_block.transpose() * matrix(x + n * K, height, K);]]
-  [[matrix(dw_shares + block * M * K, K, M).noalias() = matrix(x + n * K, height, K).transpose() * dy_block;]])
-planted_bug(ops/matmul "dx is assigned, not added" [[matrix(dx + n * K, height, K).noalias() += dy_block]] [[matrix(dx + n * K, height, K).noalias() = dy_block]])
+  [[product(dw_shares + block * M * K, K, transposed(dy_block), {x + n * K, K}, M, K, height);]]
+  [[product(dw_shares + block * M * K, M, transposed({x + n * K, K}), dy_block, K, M, height);]])
+planted_bug(ops/matmul "dx is assigned, not added" [[if (dx) add_product]] [[if (dx) product]])
 planted_bug(ops/matmul "the gradient of the bias is forgotten" [[add_shares(dbias, dbias_shares, M);]] "")
 planted_bug(ops/matmul "only the first block of rows gives its share of dw" [[for (Dim block = 0; block < count; ++block)]] [[for (Dim block = 0; block < 1; ++block)]])
-planted_bug(ops/matmul "the share of dbias is read, never written" [[if (dbias) matrix(dbias_shares + block * M, 1, M) = dy_block.colwise().sum();]] "")
+planted_bug(ops/matmul "the share of dbias is read, never written" [[if (dbias) matrix(dbias_shares + block * M, 1, M) = matrix(dy_block.x, height, M).colwise().sum();]] "")
 
 # add, add_rows, scale
 planted_bug(ops/add "the last element of dy is skipped" [[accumulate, y.grad(), z.grad(), z.size()]] [[accumulate, y.grad(), z.grad(), z.size() - 1]])
@@ -95,8 +95,8 @@ planted_bug(loss/sigmoid_loss "db is forgotten" [[sums.db += sum(g);]] "")
 planted_bug(loss/sigmoid_loss "dU and dV lack t" [[row = t / divisor * g;]] [[row = 1 / divisor * g;]])
 planted_bug(loss/sigmoid_loss "the upstream gradient is ignored" [[LAUNCH(x.device(), multiply_in_place, dx.data(), loss.grad(), dx.size());]] "")
 planted_bug(loss/sigmoid_loss "the mean over pairs divides by B" [[Reduction::per_image ? B : B * B);]] [[Reduction::per_image ? B : B);]])
-planted_bug(loss/sigmoid_loss "the texts' gradient goes to the images' block of the ring" [[matrix(dv + tile.j * E, tile.columns, E)]]
-  [[matrix(dv + std::min(tile.i, B - tile.columns) * E, tile.columns, E)]])
+planted_bug(loss/sigmoid_loss "the texts' gradient goes to the images' block of the ring" [[add_product(dv + tile.j * E,]]
+  [[add_product(dv + std::min(tile.i, B - tile.columns) * E,]])
 planted_float_bug(loss/sigmoid_loss "softplus as ln(1 + e^l) overflows" [[sum(l.max(Real(0))) + sum_of_log1p(e);]] [[sum(l.exp().log1p());]])
 planted_bug(loss/sigmoid_loss "the product of two factors lacks p q" [[e.segment(n, n) + e.head(n) * e.segment(n, n);]] [[e.segment(n, n);]])
 

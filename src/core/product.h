@@ -1,0 +1,20 @@
+// product.h — matrix products on the CPU, row-major.
+#pragma once
+#include "siglip/real.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// A factor as it lies in memory: row-major, `row` numbers from one row to the next; of its transpose if `transposed`.
+struct Factor {
+  const Real* x;
+  Dim row;
+  bool transposed = false;
+};
+
+inline Factor transposed(Factor f) { return {f.x, f.row, !f.transposed}; }
+
+/// c = a b for a (I, K), b (K, J), c (I, J) whose rows start `c_row` numbers apart; one factor at most is transposed. On the calling thread:
+/// who wants more of them cuts c by the problem's sizes.
+void product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K);
+/// c += a b
+void add_product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K);
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <thread>
 #include "devices.h"
 #include "shell.h"
@@ -81,6 +82,22 @@ TEST_CASE("cli: train says what came of it and what to try next") {
   INFO(tried.err);
   CHECK(tried.exit_code == 0);
   CHECK(contains(tried.out, "probability"));
+}
+
+TEST_CASE("cli: without --out every run gets a folder of its own") {
+  const Shell& shell = trained();
+  const std::string train = "siglip train --data ../shapes --model nano --steps 1 --batch-size 8 --name cat; ";
+  const Outcome run = shell("mkdir own; cd own; " + train + "cksum < runs/train/cat/last/model.safetensors > first; " + train + train +
+                            "cksum < runs/train/cat/last/model.safetensors | cmp - first && ls runs/train");
+  CHECK(run.out == "cat\ncat2\ncat3\n");
+}
+
+TEST_CASE("cli: a model that the machine cannot hold is refused before it is made") {
+  const Shell& shell = trained();
+  const std::string said = shell.refusal("siglip train --data shapes --model nano --width 65536 --heads 1 --out large");
+  CHECK(said.starts_with("1 siglip: --model: at most the "));
+  CHECK(contains(said, " of memory that there are for weights, gradients and two moments, got "));
+  CHECK(!std::filesystem::exists(shell.folder / "large"));
 }
 
 TEST_CASE("cli: defaults, then --config, then --set, then flags") {
@@ -380,7 +397,7 @@ TEST_CASE("cli: a model that is cut short while it is used is one line") {
   write_safetensors(shell.folder / "cut/model.safetensors", model.parameters());
   // Many pictures keep the program busy: the file is cut as soon as it is seen among what the program has mapped.
   const std::string command =
-      "siglip classify cut --labels 'a cat' $(for i in $(seq 2000); do echo shapes/val/00000.png; done) & pid=$!; "
+      "siglip classify cut --labels 'a circle' $(for i in $(seq 2000); do echo shapes/val/00000.png; done) & pid=$!; "
       "until grep -q cut/model /proc/$pid/maps; do kill -0 $pid || break; done; truncate -s 4096 cut/model.safetensors; wait $pid";
   const Outcome run = shell(command);
   CHECK(run.exit_code == 1);
@@ -474,6 +491,70 @@ TEST_CASE("cli: parity names what does not agree") {
   CHECK(contains(run.err, "siglip: parity: every tensor within its limit, got " + json["failed"].dump() + " of "));
 }
 
+TEST_CASE("cli: embeddings that are no numbers are an error") {
+  const Shell& shell = trained();
+  REQUIRE(shell("cp -r run/best broken-text && rm broken-text/checksums.txt").exit_code == 0);
+  const std::string folder = shell.folder / "broken-text";
+  const Siglip model(read_config(folder));
+  load_parameters(folder, model.parameters());
+  model.text.head.bias.data()[0] = std::numeric_limits<Real>::quiet_NaN();
+  write_safetensors(folder + "/model.safetensors", model.parameters());
+  const std::string reason = "finite embeddings are expected, got nan; siglip doctor examines the model's weights";
+  CHECK(shell.refusal("siglip classify broken-text --labels circle,star shapes/val/00000.png") == "1 siglip: embed: " + reason);
+  CHECK(shell.refusal("siglip embed broken-text --texts shapes/val/metadata.jsonl --out broken.npy") == "1 siglip: embed: " + reason);
+  CHECK(!std::filesystem::exists(shell.folder / "broken.npy"));
+  CHECK(shell.refusal("siglip eval broken-text --data shapes --split val") == "1 siglip: eval val: " + reason);
+}
+
+TEST_CASE("cli: a picture that cannot be read is an error; with --skip-bad it is left out, unless it is alone") {
+  const Shell& shell = trained();
+  std::ofstream(shell.folder / "empty.png");
+  std::filesystem::create_directory(shell.folder / "some");
+  for (const char* name : {"a.png", "c.png"})
+    std::filesystem::copy_file(shell.folder / "shapes/val/00000.png", shell.folder / ("some/" + std::string(name)));
+  for (const char* name : {"b.png", ".hidden.png"}) std::ofstream(shell.folder / ("some/" + std::string(name)));
+  const std::string bad = "some/b.png: a JPEG or PNG picture is expected, got an empty file";
+  const std::string left_out = "skipped: " + bad + "\npictures that could not be read and were left out: 1 of 3\n";
+
+  const Outcome classified = shell("siglip classify run --labels \"a red circle\" some --skip-bad --json");
+  CHECK(classified.exit_code == 0);
+  CHECK(classified.err == left_out);
+  CHECK(parse_json(classified.out, "classify").size() == 2);
+  const Outcome embedded = shell("siglip embed run --images some --out some.npy --skip-bad");
+  CHECK(embedded.exit_code == 0);
+  CHECK(embedded.err.starts_with(left_out));
+  CHECK(contents(shell.folder / "some.txt") == "some/a.png\nsome/c.png\n");
+
+  CHECK(shell.refusal("siglip classify run --labels red some/b.png --skip-bad") == "1 siglip: " + bad);
+  CHECK(shell.refusal("siglip classify run --labels red some") == "1 siglip: " + bad);
+  CHECK(shell.refusal("siglip embed run --images some --out strict.npy") == "1 siglip: " + bad);
+}
+
+TEST_CASE("cli: labels: blank lines are none, words that were never seen are told") {
+  const Shell& shell = trained();
+  std::ofstream(shell.folder / "labels.txt") << "a red circle\n\na red kitten \n \n";
+  const Outcome run = shell("siglip classify run --labels-file labels.txt shapes/val/00000.png --json");
+  CHECK(parse_json(run.out, "classify")[0]["results"].size() == 2);
+  CHECK(run.err == "note: the model never saw the word \"kitten\", so labels that differ in such words alone are one to it\n");
+  std::ofstream(shell.folder / "blank.txt") << "\n\n";
+  CHECK(shell.refusal("siglip classify run --labels-file blank.txt shapes/val/00000.png") ==
+        "2 siglip: --labels: at least one label is expected, got only blank lines in blank.txt");
+}
+
+TEST_CASE("cli: eval of pictures that a run was not trained on uses all of them") {
+  const Shell& shell = trained();
+  for (const char* name : {"red", "blue"}) {
+    std::filesystem::create_directories(shell.folder / ("classes/" + std::string(name)));
+    for (int i = 0; i < 10; ++i)
+      std::filesystem::copy_file(shell.folder / "shapes/val/00000.png",
+                                 shell.folder / ("classes/" + std::string(name) + "/" + std::to_string(i) + ".png"));
+  }
+  const Json json = shell.json("siglip eval run --data classes --json");
+  CHECK(json["split"] == "all");
+  CHECK(json["pairs"] == 20);
+  CHECK(json["splits"].size() == 1);
+}
+
 TEST_CASE("cli: files of texts that are none") {
   const Shell& shell = trained();
   std::ofstream(shell.folder / "empty.txt");
@@ -516,7 +597,8 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"train --data x --steps 1000000001", "--steps: a whole number from 0 to 1000000000 is expected, got 1000000001"},
       {"train --data x --seed -1", "--seed: a whole number from 0 to 1000000000000000 is expected, got -1"},
       {"train --data x --warmup -2", "--warmup: a whole number from -1 to 1000000000 is expected, got -2"},
-      {"train --data x --name a/b", "--name: a name without / is expected, got \"a/b\""},
+      {"train --data x --name ..", "--name: a name of a folder, without /, is expected, got \"..\""},
+      {"train --data x --name a/b", "--name: a name of a folder, without /, is expected, got \"a/b\""},
       {"train --data x --model tiy", "--model: the name of a known model is expected, got \"tiy\"; the nearest is \"tiny\""},
       {"train --data x --batch-size 0", "--batch-size: a whole number from 2 to 1048576 is expected, got 0"},
       {"train --data x --batch-size -1", "--batch-size: a whole number from 2 to 1048576 is expected, got -1"},
@@ -563,6 +645,7 @@ TEST_CASE("cli: what cannot be done is answered with exit code 1") {
   CHECK(contains(shell.refusal("siglip inspect nowhere"), "1 siglip: nowhere: a checkpoint folder with model.safetensors"));
   CHECK(contains(shell.refusal("siglip data shapes --out /proc/none"), "1 siglip: /proc/none"));
   CHECK(contains(shell.refusal("siglip report nowhere"), "1 siglip: nowhere/train.json"));
+  CHECK(shell.refusal("siglip inspect 'no\nwhere\x1b[31m'").starts_with("1 siglip: no\\nwhere\\x1b[31m: a checkpoint folder"));
 }
 
 TEST_CASE("cli: streams and environment that are not as usual") {

@@ -44,6 +44,20 @@ TEST_CASE("tensor: shape alone takes no memory, too much of it is one clear line
   CHECK(pool_stats().in_use == before.in_use);
 }
 
+TEST_CASE("errors: one line of a bounded length, whatever stood in the file") {
+  const auto said = [](const std::string& text) { return std::string(Error(text).what()); };
+  CHECK(said("a.csv: \"\x1b[31mred\ntwo\tlines\x7f\"") == "a.csv: \"\\x1b[31mred\\ntwo\\x09lines\\x7f\"");
+  CHECK(said("Prüfung: 猫 😀") == "Prüfung: 猫 😀");
+  const std::string most(2000, 'x');
+  CHECK(said(most) == most);
+  CHECK(said("begin " + std::string(50'000'000, 'x') + " end") == "begin " + std::string(1494, 'x') + " ... " + std::string(496, 'x') + " end");
+  std::string cats;
+  for (int i = 0; i < 1000; ++i) cats += "猫";  // no character is cut in two
+  std::string some;
+  for (int i = 0; i < 500; ++i) some += "猫";
+  CHECK(said(cats) == some + " ... " + some.substr(0, 3 * 166));
+}
+
 TEST_CASE("pool: a buffer given back is used again") {
   trim_pool();
   { Tensor({1000}).data(); }

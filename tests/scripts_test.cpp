@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <array>
 #include <iterator>
+#include <vector>
 #include "temporary_folder.h"
 
 namespace {
@@ -69,6 +71,40 @@ TEST_CASE("deps: who is not root is not surprised") {
   const std::string calls = scripts.contents("calls");
   CHECK(contains(calls, "sudo apt-get install --yes --no-install-recommends cmake"));
   CHECK(contains(calls, "sudo -n apt-get install --yes --no-install-recommends libfreetype-dev"));
+}
+
+TEST_CASE("lint: an include that breaks the order of rooms is named") {
+  const Scripts scripts;
+  for (const char* part : {"include", "src", "tests", "tools"})
+    fs::copy(SIGLIP_SOURCE_FOLDER "/" + std::string(part), scripts.folder / part, fs::copy_options::recursive);
+  fs::copy_file(SIGLIP_SOURCE_FOLDER "/README.md", scripts.folder / "README.md");
+  scripts.command("clang-format", "cat \"$1\"");  // formatting is another matter, and takes long
+  const std::string lint = "PATH=$PWD/bin:$PATH sh tools/lint.sh";
+  const Outcome clean = scripts(lint);
+  INFO(clean.out);
+  CHECK(clean.out == "lint: clean\n");
+  const std::vector<std::array<std::string, 3>> breaches{
+      {"src/ops/softmax.cpp", "\"siglip/data.h\"", "src/ops does not include siglip/data.h"},
+      {"src/ops/gelu.cpp", "\"io/json.h\"", "src/ops does not include io/json.h"},
+      {"src/loss/softmax_loss.cpp", "\"siglip/optim.h\"", "src/loss does not include siglip/optim.h"},
+      {"src/core/tensor.cpp", "\"siglip/ops.h\"", "src/core does not include siglip/ops.h"},
+      {"src/core/eigen.h", "\"siglip/train.h\"", "src/core does not include siglip/train.h"},
+      {"src/optim/adamw.cpp", "\"siglip/data.h\"", "src/optim does not include siglip/data.h"},
+      {"src/data/csv.cpp", "\"siglip/tape.h\"", "src/data does not include siglip/tape.h"},
+      {"src/io/npy.cpp", "\"siglip/loss.h\"", "src/io does not include siglip/loss.h"},
+      {"src/nn/layers.cpp", "\"kernels.h\"", "src/nn does not include kernels.h"},
+      {"src/ops/gelu.cu", "\"nn/init.h\"", "src/ops does not include nn/init.h"},
+      {"include/siglip/tensor.h", "\"siglip/ops.h\"", "include/siglip/tensor.h: does not include siglip/ops.h"},
+      {"include/siglip/tape.h", "\"siglip/loss.h\"", "include/siglip/tape.h: does not include siglip/loss.h"},
+      {"include/siglip/data.h", "<omp.h>", "include/siglip/data.h: no third-party header in the public interface, got omp.h"},
+      {"include/siglip/nn.h", "<Eigen/Core>", "include/siglip/nn.h: no third-party header in the public interface, got Eigen/Core"}};
+  for (const auto& [file, include, message] : breaches) std::ofstream(scripts.folder / file, std::ios::app) << "#include " << include << '\n';
+  const Outcome run = scripts(lint);
+  CHECK(run.exit_code == 1);
+  for (const auto& breach : breaches) {
+    INFO(breach[0], " ", breach[1]);
+    CHECK(contains(run.out, breach[2]));
+  }
 }
 
 TEST_CASE("ci: a failing lint is counted, and the closing line comes all the same") {

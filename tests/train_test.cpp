@@ -261,7 +261,7 @@ TEST_CASE("train: settings are checked before anything is made") {
   c.loss = "sigmoid", c.bias_init = "minus ten";
   CHECK_THROWS_WITH_AS(validate(c), "--bias-init: auto or a finite number is expected, got \"minus ten\"", Error);
   c.bias_init = "auto", c.name = "";
-  CHECK_THROWS_WITH_AS(validate(c), "--name: a name without / is expected, got \"\"", Error);
+  CHECK_THROWS_WITH_AS(validate(c), "--name: a name of a folder, without /, is expected, got \"\"", Error);
   c.name = "exp", c.lr = -1;
   CHECK_THROWS_WITH_AS(validate(c), "--lr: a number from 0 to 10 is expected, got -1", Error);
   c = small_run(folder.path + "/run");
@@ -361,11 +361,11 @@ TEST_CASE("first step: a gap names its likely cause") {
   const Scalars start{10, -10};
   const FirstStep right = first_step(10.000136, u, v, start, start, 1, 4);
   CHECK(right.expected == doctest::Approx(10.0001816));
-  CHECK(right.text == "first step: loss 10, expected 10 from B = 4, t = 10, b = -10 and a mean cosine of 0");
+  CHECK(right.text == "first step: loss 10, expected 10 from B = 4, t = 10, b = -10 and a mean cosine of 0 (10 if all were 0)");
   CHECK(right.warning.empty());
   const std::string apart = "the first loss is more than 5 % from what B, t and b demand; likely: ";
   CHECK(first_step(10.0 / 4, u, v, start, start, 1, 4).warning == apart + "divided by B² instead of B, or the reverse");
-  CHECK(first_step(4 * 0.693147, u, v, start, start, 1, 4).warning == apart + "all logits are 0 (bias missing, or embeddings all zero)");
+  CHECK(first_step(4 * 0.693147, u, v, start, start, 1, 4).warning == apart + "all logits are 0 (bias missing)");
   CHECK(first_step(15, u, v, start, start, 1, 4).warning == apart + "cosines spread widely (check initialisation and inputs), or labels off");
   // What the settings say is expected, whatever the model has.
   const std::string not_set = ", not with the t = 10 and b = -10 of its settings";
@@ -373,6 +373,10 @@ TEST_CASE("first step: a gap names its likely cause") {
   CHECK(first_step(10, u, v, start, {1, -10}, 1, 4).warning == "the model starts with t = 1 and b = -10" + not_set);
   CHECK(first_step(2.77, u, v, start, {10, 0}, 1, 4).warning == "the model starts with t = 10 and b = 0" + not_set);
   CHECK(first_step(10, u, v, start, {double(std::exp(std::log(10.0f))), -10}, 1, 4).warning.empty());  // log_t is rounded
+  const Tensor zeros = Tensor::full({4, u.columns()}, 0);  // the loss is that of cosines around 0: nothing else would tell
+  CHECK(first_step(10.000136, u, zeros, start, start, 1, 4).warning ==
+        "embeddings of texts are not unit rows, one has the length 0; likely: the tower gives nothing but zeros");
   u.data()[0] = 2;
-  CHECK(first_step(15, u, v, start, start, 1, 4).warning == apart + "embeddings are not unit rows (normalisation missing or done twice)");
+  CHECK(first_step(15, u, v, start, start, 1, 4).warning ==
+        "embeddings of pictures are not unit rows, one has the length 2; likely: normalisation is missing or done twice");
 }

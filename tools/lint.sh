@@ -33,9 +33,50 @@ forbid "nn does not know training, data or files" '#include "(siglip/(train|data
 forbid "nn never names a kernel or a device" '#include "kernels\.h"|LAUNCH\(|Device::' src/nn
 forbid "io does not know data" '#include "(data/|siglip/data\.h)' src/io
 
-# Third-party headers: each in its one room, none in include/.
-third_party='#include [<"](Eigen|nlohmann|CLI|doctest|stb|sentencepiece_|zip\.h|ft2build|freetype|hb)'
-forbid "no third-party header in the public interface" "$third_party" include
+# The same as a table: a room of src, the public headers (without siglip/ and .h) and the rooms that it may include.
+includes() { grep -rnHoE --include='*.cpp' --include='*.h' --include='*.inc' --include='*.cu' '#include "[^"]+"' "$1" | sed -E 's/"$//'; }
+may_include() {
+  room=$1 allowed=$2
+  for found in $(includes "src/$room" | awk -F '"' -v allowed=" $allowed " '{
+      name = $2
+      if (sub(/^siglip\//, "", name)) sub(/\.h$/, "", name); else sub(/\/.*/, "", name)
+      if (!index(allowed, " " name " ")) { split($1, at, ":"); print at[1] ":" at[2] ":" $2 }
+    }'); do
+    breach "${found%:*}: src/$room does not include ${found##*:}"
+  done
+}
+may_include core "real error config rng tensor tape kernels.h core cuda"
+may_include cuda "real error kernels.h kernels.inc core cuda"
+may_include ops "error tape ops kernels.h core cuda check"
+may_include loss "error tensor tape ops loss kernels.h core cuda check loss"
+may_include optim "error optim kernels.h core cuda"
+may_include io "real error config pixels tensor checkpoint core io"
+may_include data "real error config rng pixels tensor tokenizer data checkpoint core io data"
+may_include nn "error rng nn model core"
+may_include train "real error tensor tape ops loss metrics train core io report train"
+may_include report "real error metrics data checkpoint report"
+may_include check "error rng tensor tape ops loss optim checkpoint model check kernels.h core loss io"
+may_include doctor "error rng data checkpoint model doctor core io data check"
+for room in $(ls src); do
+  [ ! -d "src/$room" ] || grep -q "^may_include $room " tools/lint.sh || breach "tools/lint.sh: says nothing of src/$room"
+done
+
+# A public header includes those before it, and the standard library.
+before=' '
+for header in real error config rng pixels tensor tape tokenizer ops loss optim metrics data checkpoint nn model train check doctor; do
+  for found in $(sed -nE 's/^#include ["<]([^">]+)[">].*/\1/p' include/siglip/$header.h); do
+    case $found in
+      siglip/*.h) case $before in *" ${found#siglip/} "*) ;; *) breach "include/siglip/$header.h: does not include $found" ;; esac ;;
+      *[!a-z_]*) breach "include/siglip/$header.h: no third-party header in the public interface, got $found" ;;
+    esac
+  done
+  before="$before$header.h "
+done
+for header in include/siglip/*.h; do
+  case "$before siglip.h " in *" ${header#include/siglip/} "*) ;; *) breach "tools/lint.sh: says nothing of $header" ;; esac
+done
+
+# Third-party headers: each in its one room.
 forbid_outside() {  # WHAT PATTERN ALLOWED…
   what=$1 pattern=$2
   shift 2

@@ -23,7 +23,7 @@ enum ExitCode { done = 0, failed = 1, wrong_use = 2 };
 
 // Allocates nothing: the reason may be that memory has ended.
 int complain(ExitCode code, std::string_view message) {
-  std::cerr << "siglip: " << message.substr(0, message.find('\n')) << std::endl;
+  std::cerr << "siglip: " << message << std::endl;
   return code;
 }
 
@@ -119,13 +119,13 @@ int main(int argc, char** argv) {
   try {
     run(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return complain(wrong_use, e.what());
+    return complain(wrong_use, one_line(e.what()));
   } catch (const WrongUse& e) {
-    return complain(wrong_use, e.what());
+    return complain(wrong_use, one_line(e.what()));
   } catch (const std::bad_alloc&) {
     return complain(failed, "not enough memory");
   } catch (const std::exception& e) {
-    return complain(failed, e.what());
+    return complain(failed, one_line(e.what()));
   }
   std::cout.flush();
   return std::cout ? done : complain(failed, "standard output: a place that takes what is written is expected, got an error");

@@ -243,6 +243,7 @@ std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
     const auto before = std::ssize(pictures);
     for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
       const std::string extension = ending_of(entry->path().string());
+      if (entry->path().filename().string().starts_with('.')) continue;  // as data sets are read
       if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") pictures.push_back(entry->path().string());
     }
     require(!error, path, "a folder that can be read is expected, got: ", error.message());
@@ -261,7 +262,36 @@ std::size_t columns_of(const std::string& text) {
 bool looks_like_a_number(const std::string& cell) { return !cell.empty() && cell.find_first_not_of("0123456789+-.,e%naif") == std::string::npos; }
 }  // namespace
 
-void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
+std::optional<Image> Pictures::read(const std::string& path) {
+  try {
+    Image image = read_image(path, options_);
+    tell();
+    ++read_;
+    return image;
+  } catch (const Error& e) {
+    if (!skip_bad_) throw;
+    tell();
+    ++bad_, problem_ = e.what();
+    return std::nullopt;
+  }
+}
+
+void Pictures::tell() {
+  if (!problem_.empty()) std::cerr << "skipped: " << problem_ << '\n';
+  problem_.clear();
+}
+
+void Pictures::finish() {
+  if (bad_ == 0) return;
+  if (read_ == 0) throw Error(problem_);
+  tell();
+  std::cerr << "pictures that could not be read and were left out: " << bad_ << " of " << bad_ + read_ << '\n';
+}
+
+void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& cells) {
+  std::vector<std::vector<std::string>> rows = cells;
+  for (std::vector<std::string>& row : rows)
+    for (std::string& cell : row) cell = one_line(cell);
   for (const std::vector<std::string>& row : rows) {
     std::string line;
     for (std::size_t c = 0; c < row.size(); ++c) {

@@ -3,11 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
+#include "siglip/data.h"
 #include "siglip/error.h"
-#include "siglip/pixels.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 struct Pretrained;
@@ -89,8 +90,23 @@ std::vector<std::string> split_list(const std::string& text, char separator = ',
 
 /// The texts of a file: the strings of an array (.json), the "text" of each line (.jsonl), else a text a line.
 std::vector<std::string> read_texts(const std::string& path);
-/// Files as they are named; folders stand for the .png, .jpg and .jpeg files below them, sorted.
+/// Files as they are named; folders stand for the .png, .jpg and .jpeg files below them, sorted; hidden ones are left out.
 std::vector<std::string> picture_files(const std::vector<std::string>& paths);
+/// Reads pictures one by one. With skip_bad, what cannot be read is named on standard error and left out; otherwise it is an error.
+class Pictures {
+ public:
+  Pictures(const PictureOptions& options, bool skip_bad) : options_(options), skip_bad_(skip_bad) {}
+  std::optional<Image> read(const std::string& path);
+  /// Once all were read: how many were left out; throws Error if nothing else was there.
+  void finish();
+
+ private:
+  void tell();
+  PictureOptions options_;
+  bool skip_bad_;
+  Dim read_ = 0, bad_ = 0;
+  std::string problem_;  // the last one, not told yet: if it is the only one, it is the error
+};
 /// Rows of cells in columns; the first row is the head. Columns of numbers stand to the right.
 void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows);
 std::string fixed(double value, int digits);

@@ -6,9 +6,13 @@
 #include <vector>
 
 namespace siglip {
-/// Input that breaks a contract: shapes that do not fit, a file that is not what it claims to be.
+/// The text as one line that a terminal can show, whatever stood in the file it speaks of: control characters are written \n or \x1b, and of more
+/// than 2,000 bytes the middle is left out.
+std::string one_line(const std::string& text);
+
+/// Input that breaks a contract: shapes that do not fit, a file that is not what it claims to be. what() is one_line().
 struct Error : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& message) : std::runtime_error(one_line(message)) {}
 };
 
 /// Asked of a device that this build or this machine lacks.
@@ -37,5 +41,28 @@ template <class... Part>
 template <class... Part>
 void require(bool holds, const std::string& where, const Part&... part) {
   if (!holds) fail(where, part...);
+}
+
+inline std::string one_line(const std::string& text) {
+  constexpr std::size_t most = 2000, last = 500;
+  const auto inside_character = [&](std::size_t at) { return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
+  std::size_t left_out = text.size(), goes_on = text.size();
+  if (text.size() > most) {
+    left_out = most - last, goes_on = text.size() - last;
+    while (inside_character(left_out)) --left_out;
+    while (inside_character(goes_on)) ++goes_on;
+  }
+  std::string line;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (at == left_out) line += " ... ", at = goes_on;
+    const unsigned char c = static_cast<unsigned char>(text[at]);
+    if (c == '\n')
+      line += "\\n";
+    else if (c < 0x20 || c == 0x7f)
+      line += {'\\', 'x', "0123456789abcdef"[c / 16], "0123456789abcdef"[c % 16]};
+    else
+      line += text[at];
+  }
+  return line;
 }
 }  // namespace siglip

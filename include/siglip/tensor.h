@@ -124,6 +124,7 @@ struct PoolStats {
   std::int64_t allocations = 0;  // calls to the system's allocator since the start
 };
 PoolStats pool_stats(Device device = Device::cpu);
+std::int64_t device_memory(Device device = Device::cpu);  // bytes that the machine, or the device, has in all
 void reset_pool_peak(Device device = Device::cpu);
 void trim_pool(Device device = Device::cpu);  // gives waiting buffers back to the system
 

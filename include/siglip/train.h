@@ -25,7 +25,8 @@ struct Pretrained {
   /// checksums.txt, as those that train writes have, the file that is not as it was saved: then every file but the training state is read once, the
   /// weights whole. Without checksums.txt, as published, weights are read where they are used.
   static Pretrained load(const std::string& path);
-  // Computed where the model lies (move_to(model.parameters(), Device::cuda)), in batches; the result is on the CPU.
+  // Computed where the model lies (move_to(model.parameters(), Device::cuda)), in batches; the result is on the CPU. Throws Error for embeddings
+  // that are not finite, as those of damaged weights.
   Tensor embed(const std::vector<Image>& images) const;       // (N, E), unit rows
   Tensor embed(const std::vector<std::string>& texts) const;  // (N, E), unit rows
 };
@@ -76,9 +77,10 @@ Embeddings embed(const Siglip& model, const Samples& samples, Dim count = 0, Dim
 
 /// Retrieval in both directions, and zero-shot accuracy where the samples have labels. `splits` are evaluated in order; `all` candidates come
 /// from `splits` and `others`. At most `most` queries a split (0: all), the first ones.
-/// class_texts: the tokens of one caption for each class, or undefined.
+/// class_texts: the tokens of one caption for each class, or undefined. finite: embeddings that are not finite throw Error; otherwise they are
+/// misses, as a training that diverges wants it.
 std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSamples>& splits, const std::vector<NamedSamples>& others,
-                                 const Candidates& candidates, const Ids& class_texts = {}, Dim most = 0);
+                                 const Candidates& candidates, const Ids& class_texts = {}, Dim most = 0, bool finite = false);
 
 // ---- training ------------------------------------------------------------------------------------------------------------------------
 

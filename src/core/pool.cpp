@@ -42,7 +42,8 @@ void release_waiting(Pool& pool, Device device) {
   pool.waiting.clear();
 }
 
-// "1.2 GiB"
+}  // namespace
+
 std::string size_text(std::int64_t bytes) {
   const char* const units[] = {"bytes", "KiB", "MiB", "GiB"};
   double size = double(bytes);
@@ -53,6 +54,7 @@ std::string size_text(std::int64_t bytes) {
   return text;
 }
 
+namespace {
 // Where the memory has gone, once nothing waits any more.
 [[noreturn]] void fail_for_lack(std::int64_t bytes, std::int64_t waiting, const Pool& pool, Device device) {
   std::int64_t left = 0, all = 0;
@@ -115,6 +117,12 @@ PoolStats pool_stats(Device device) {
   Pool& pool = pool_of(device);
   std::lock_guard lock(pool.mutex);
   return pool.stats;
+}
+
+std::int64_t device_memory(Device device) {
+  std::int64_t left = 0, all = 0;
+  LAUNCH(device, memory_left, &left, &all);
+  return all;
 }
 
 void reset_pool_peak(Device device) {

@@ -23,6 +23,9 @@ class Buffer {
   Device device_ = Device::cpu;
 };
 
+/// "1.2 GiB"
+std::string size_text(std::int64_t bytes);
+
 /// For checks: every buffer is handed out full of NaN, so that nothing is right by luck.
 void poison_pool(bool on);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -70,6 +70,10 @@ DataSet read_class_folders(const std::string& root, const DataOptions& options) 
     for (const std::string& name : subfolders(folder))
       if (!pictures(folder + "/" + name).empty()) names.insert(name);
 
+  const bool of_detection = names == std::set<std::string>{"images"} &&
+                            std::any_of(folders.begin(), folders.end(), [](const auto& part) { return fs::is_directory(part.second + "/labels"); });
+  require(!of_detection, root, "a folder of pictures for each class is expected, got images/ beside labels/, as of a data set for detection");
+
   DataSet data;
   data.classes.assign(names.begin(), names.end());
   data.text_template = options.text_template;

@@ -19,7 +19,8 @@
 // WHY IT NEEDS NO B x B MATRIX. g_ij depends on l_ij alone: no row sum, no column sum, no view of the whole batch. So one visit of a tile of
 // pairs makes its logits, adds its part of L, db and dlog_t, turns the logits into t g in place, and adds two products to dU and dV. Then the
 // tile is forgotten. Three products in all, as many as with the full matrix, and no recomputation: the gradient is ready when the loss is.
-// The order of the tiles stands in tiles.h.
+// THE TILES, and their ring order (tiles.h draws it): the batch is cut into n blocks of at most 512 pairs; at step s, image block i meets text block
+// (i + s) mod n. In one step no two tiles share images or texts, so all of a step may run at once, each adding to its own rows of dU and dV.
 //
 // TWO PAIRS BY HAND (a test asserts these numbers). u_1 = v_1 = (1, 0), u_2 = (0, 1), v_2 = (0.6, 0.8), t = 10, b = -10:
 //     s = [1  0.6]    l = [ 0   -4]     softplus(-z l) = [ln 2 = 0.693147   0.018150]     L = (0.693147 + 0.018150 + 0.000045 + 2.126928)/2

@@ -10,7 +10,8 @@
 // A gradient needs the sums of its whole row and column first: that is what the sigmoid loss is spared. So the tiles are made twice, once for
 // the sums and once for the gradient, in the ring order of tiles.h; nothing of size B x B is kept.
 // saves     log_sums, u, v    cost  2 B²E operations forward, 6 B²E backward; 2 B² exponentials each
-// numerics  running maximum and scaled sum, as in a blockwise softmax; sums over pairs are double
+// numerics  running maximum and scaled sum, as in a blockwise softmax; sums over pairs are double; exp is Eigen's, off by at
+//           most 4.4 units in the last place (measured by tests/accuracy_test.cpp)
 // source    Radford et al. 2021, figure 3; van den Oord et al. 2018
 #include <cmath>
 #include <limits>

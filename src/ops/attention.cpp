@@ -13,7 +13,7 @@
 // cost      4 BTSC operations forward, 10 BTSC backward, BHTS exponentials each
 // numerics  the largest logit of a row is subtracted before exp; one (b, h) belongs to one thread. In deep layers the values of all tokens are
 //           alike: made of whole values, dp - Σ dp p would keep the rounding of Σ p times what they have in common.
-//           A first value much larger than all others costs what such a mean cost
+//           A first value much larger than all others costs what such a mean cost. exp is Eigen's: softmax.cpp
 // source    Vaswani et al. 2017, eq. 1 and section 3.2.2; making p again: Dao et al. 2022, section 3.1
 #include <algorithm>
 #include <cmath>

@@ -5,7 +5,8 @@
 //           y_nc = exp(x_nc - m_n) / Σ_k exp(x_nk - m_n)
 // backward  dy_k/dx_c = y_k (δ_kc - y_c)   =>   dx_nc += y_nc (dy_nc - Σ_k dy_nk y_nk)
 // saves     y                 cost  NC exponentials
-// numerics  no overflow for any finite x; a row of equal x gives 1/C up to rounding
+// numerics  no overflow for any finite x; a row of equal x gives 1/C up to rounding; exp is Eigen's, off by at most 4.4 units in the last place
+//           (measured by tests/accuracy_test.cpp)
 // source    Bridle 1990; used by attention, Vaswani et al. 2017, eq. 1
 #include "check/rows.h"
 #include "core/eigen.h"

@@ -101,7 +101,8 @@ void validate(const TrainConfig& c, const std::string& file) {
   constexpr Dim most = 1'000'000'000;
   require(!c.data.empty(), check.where("data"), "a folder or table of pictures and texts is expected, got nothing");
   preset(c.model, check.where("model"));
-  require(!c.name.empty() && c.name.find('/') == std::string::npos, check.where("name"), "a name without / is expected, got \"", c.name, "\"");
+  require(!c.name.empty() && c.name != "." && c.name != ".." && c.name.find('/') == std::string::npos, check.where("name"),
+          "a name of a folder, without /, is expected, got \"", c.name, "\"");
   check.word("loss", c.loss, {"sigmoid", "softmax"});
   check.word("positives", c.positives, {"diagonal", "caption"});
   check.word("reduction", c.reduction, {"per_image", "mean"});

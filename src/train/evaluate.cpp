@@ -1,6 +1,7 @@
 // evaluate.cpp — do the matching pairs find each other? Retrieval in both directions and zero-shot classes.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include "siglip/error.h"
 #include "siglip/train.h"
@@ -41,6 +42,12 @@ Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim bat
   return all;
 }
 }  // namespace
+
+void require_finite(const Tensor& embeddings, const std::string& who) {
+  const Real* x = embeddings.data();
+  for (Dim i = 0; i < embeddings.size(); ++i)
+    require(std::isfinite(x[i]), who, "finite embeddings are expected, got ", x[i], "; siglip doctor examines the model's weights");
+}
 
 Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim batch) {
   TextRows seen;
@@ -188,7 +195,7 @@ std::vector<Evaluation> evaluate(const std::vector<EmbeddedSplit>& splits, const
 }
 
 std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSamples>& splits, const std::vector<NamedSamples>& others,
-                                 const Candidates& candidates, const Ids& class_texts, Dim most) {
+                                 const Candidates& candidates, const Ids& class_texts, Dim most, bool finite) {
   for (const NamedSamples& split : splits) require_queries(split);
   TextRows seen;
   const auto embedded = [&](const std::vector<NamedSamples>& parts, Dim queries) {
@@ -196,6 +203,8 @@ std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSam
     for (const NamedSamples& part : parts) {
       const Dim count = samples_needed(*part.samples, candidates, queries, class_texts.defined());
       result.push_back({part.name, first_pairs(*part.samples, count), embed(model, *part.samples, count, 256, seen)});
+      if (!finite) continue;
+      for (const Tensor& rows : {result.back().embeddings.images, result.back().embeddings.texts}) require_finite(rows, "eval " + part.name);
     }
     return result;
   };

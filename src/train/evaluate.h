@@ -5,6 +5,8 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// Throws Error if every pair of the split is a distractor: nothing would be asked.
 void require_queries(const NamedSamples& split);
+/// Throws Error "WHO: finite embeddings are expected, got nan; …" unless every number is finite. embeddings: on the CPU.
+void require_finite(const Tensor& embeddings, const std::string& who);
 /// How many samples, from the first, `most` queries (0: all) and their candidates take up. Whole groups; everything where the accuracy over
 /// `classes` is wanted too.
 Dim samples_needed(const Samples& samples, const Candidates& candidates, Dim most, bool classes);

@@ -12,8 +12,8 @@ void each_field(TrainConfig& c, const Visit& visit) {
   visit("positives", c.positives, "which pairs match: caption (equal captions) or diagonal (image i with text i)");
   visit("reduction", c.reduction, "per_image (the paper: sum over texts, mean over images) or mean over all pairs");
   visit("bias_init", c.bias_init, "start of b: a number, or auto for -ln(batch - 1)");
-  visit("steps", c.steps, "training steps");
-  visit("epochs", c.epochs, "passes over the data, if --steps is not given");
+  visit("steps", c.steps, "training steps; 0: as --epochs says");
+  visit("epochs", c.epochs, "passes over the data, if --steps is 0; both 0: 30 passes");
   visit("batch_size", c.batch_size, "pairs a step");
   visit("lr", c.lr, "peak learning rate");
   visit("wd", c.wd, "weight decay of AdamW: lr * wd a step, on the kernels of products");

@@ -21,13 +21,14 @@ std::vector<double> mean_row(const Tensor& x) {
 // Between the means of two sets of rows it is the mean over all pairs.
 double dot(const std::vector<double>& a, const std::vector<double>& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
 
-double longest_row_error(const Tensor& x) {
+// The length of a row that is farthest from 1.
+double worst_length(const Tensor& x) {
   const std::vector<Real> values = x.to_vector();
-  double worst = 0;
+  double worst = 1;
   for (Dim n = 0; n < x.rows(); ++n) {
     double squares = 0;
     for (Dim c = 0; c < x.columns(); ++c) squares += std::pow(double(values[static_cast<std::size_t>(n * x.columns() + c)]), 2);
-    worst = std::max(worst, std::abs(std::sqrt(squares) - 1));
+    if (!(std::abs(std::sqrt(squares) - 1) <= std::abs(worst - 1))) worst = std::sqrt(squares);
   }
   return worst;
 }
@@ -39,10 +40,11 @@ bool same_rows(double square_of_mean) { return square_of_mean > 1 - 1e-5; }
 bool near(double a, double b) { return std::abs(a - b) <= 0.05 * std::abs(b); }
 bool same(double a, double b) { return std::abs(a - b) <= 1e-5 * std::max(1.0, std::abs(b)); }  // t comes of a rounded log_t
 
-const char* likely_cause(double measured, double expected, double B, double divisor, bool not_unit) {
-  if (not_unit) return "embeddings are not unit rows (normalisation missing or done twice)";
+bool is_unit(double length) { return std::abs(length - 1) <= 1e-3; }
+
+const char* likely_cause(double measured, double expected, double B, double divisor) {
   if (near(measured, expected / B) || near(measured, expected * B)) return "divided by B² instead of B, or the reverse";
-  if (near(measured, B * std::numbers::ln2 * B / divisor)) return "all logits are 0 (bias missing, or embeddings all zero)";
+  if (near(measured, B * std::numbers::ln2 * B / divisor)) return "all logits are 0 (bias missing)";
   return "cosines spread widely (check initialisation and inputs), or labels off";
 }
 }  // namespace
@@ -50,14 +52,16 @@ const char* likely_cause(double measured, double expected, double B, double divi
 FirstStep first_step(double measured, const Tensor& u, const Tensor& v, Scalars configured, Scalars actual, double positives, double divisor) {
   const double B = double(u.rows()), t = configured.t, b = configured.b;
   const std::vector<double> mean_u = mean_row(u), mean_v = mean_row(v);
+  const double length_u = worst_length(u), length_v = worst_length(v);
   FirstStep check;
   check.measured = measured;
   check.mean_cosine = dot(mean_u, mean_v);
-  check.expected = initial_sigmoid_loss(u.rows(), t * check.mean_cosine + b, positives) * B / divisor;
+  const auto loss_at = [&](double cosine) { return initial_sigmoid_loss(u.rows(), t * cosine + b, positives) * B / divisor; };
+  check.expected = loss_at(check.mean_cosine);
   std::ostringstream text;
   text.precision(4);
   text << "first step: loss " << measured << ", expected " << check.expected << " from B = " << u.rows() << ", t = " << t << ", b = " << b
-       << " and a mean cosine of " << check.mean_cosine;
+       << " and a mean cosine of " << check.mean_cosine << " (" << loss_at(0) << " if all were 0)";
   check.text = text.str();
 
   std::ostringstream warning;
@@ -65,9 +69,12 @@ FirstStep first_step(double measured, const Tensor& u, const Tensor& v, Scalars 
   if (!same(actual.t, t) || !same(actual.b, b)) {
     warning << "the model starts with t = " << actual.t << " and b = " << actual.b << ", not with the t = " << t << " and b = " << b
             << " of its settings";
+  } else if (!is_unit(length_u) || !is_unit(length_v)) {
+    const double length = is_unit(length_u) ? length_v : length_u;
+    warning << "embeddings of " << (is_unit(length_u) ? "texts" : "pictures") << " are not unit rows, one has the length " << length
+            << "; likely: " << (length < 1e-3 ? "the tower gives nothing but zeros" : "normalisation is missing or done twice");
   } else if (!near(measured, check.expected)) {
-    warning << "the first loss is more than 5 % from what B, t and b demand; likely: "
-            << likely_cause(measured, check.expected, B, divisor, longest_row_error(u) > 1e-3 || longest_row_error(v) > 1e-3);
+    warning << "the first loss is more than 5 % from what B, t and b demand; likely: " << likely_cause(measured, check.expected, B, divisor);
   } else if (std::abs(check.mean_cosine) > large_cosine) {
     warning << "pictures and texts lie along one line before anything is learned (mean cosine " << check.mean_cosine
             << "); likely: both towers give nearly one embedding for everything (check initialisation and inputs)";

@@ -154,7 +154,7 @@ double score(const std::vector<Evaluation>& evaluations) {
 std::vector<Evaluation> evaluate_and_keep_best(Session& s, Progress& progress) {
   const std::vector<Evaluation> evaluations = evaluate_now(s);
   for (const Evaluation& e : evaluations) progress.message("step " + std::to_string(s.step) + "  " + one_line(e));
-  if (score(evaluations) > s.best_score) {
+  if (score(evaluations) >= s.best_score) {  // of equal ones the later: it was trained for longer
     s.best_score = score(evaluations);
     s.best = evaluations;
     save(s, "best");

@@ -4,6 +4,7 @@
 #include "io/checksum.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
+#include "train/evaluate.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace fs = std::filesystem;
@@ -46,6 +47,7 @@ Tensor in_batches(std::size_t count, Dim E, const Embed& embed) {
     const Tensor rows = embed(begin, std::min(count, begin + batch));
     rows.read(all.data() + static_cast<Dim>(begin) * E, 0, rows.size());
   }
+  require_finite(all, "embed");
   return all;
 }
 }  // namespace

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <filesystem>
 #include <ostream>
+#include <set>
+#include <sstream>
+#include "core/pool.h"
 #include "io/checksum.h"
 #include "siglip/error.h"
 #include "siglip/ops.h"
@@ -19,6 +22,31 @@ Preprocessing preprocessing_of(const TrainConfig& c, Dim image_size) {
 
 // ---- setting up ------------------------------------------------------------------------------------------------------------------------
 
+// What a split's evaluation, or its training, will not show by itself.
+std::vector<std::string> doubts(const Samples& samples, const std::string& split, const Tokenizer& tokenizer) {
+  std::set<std::string> captions, pictures;
+  Dim cut = 0, again = 0;
+  for (Dim i = 0; i < samples.size(); ++i) {
+    const Pair& pair = samples.pair(i);
+    again += !pictures.insert(pair.image).second;
+    if (captions.insert(pair.text).second) cut += std::ssize(tokenizer.pieces(pair.text)) >= tokenizer.context();
+  }
+  std::vector<std::string> all;
+  const auto doubt = [&](const auto&... part) {
+    std::ostringstream text;
+    (text << ... << part);
+    all.push_back(text.str());
+  };
+  if (captions.size() == 1 && samples.size() > 1) doubt(split, " has one caption, which every picture matches: retrieval in it says nothing");
+  if (cut > 0)
+    doubt(cut, " of ", captions.size(), " captions in ", split, " are longer than ", tokenizer.context() - 1,
+          " tokens; the rest is not seen (--context)");
+  if (again > 0)
+    doubt(again, " of ", samples.size(), " pairs in ", split,
+          " show a picture again under another caption: each counts as a pair of its own, its other captions as wrong ones");
+  return all;
+}
+
 std::vector<NamedSamples> decode(const TrainConfig& config, const DataSet& data, const Tokenizer& tokenizer, Dim image_size, std::ostream& log) {
   std::vector<NamedSamples> splits;
   std::size_t bad = 0;
@@ -29,6 +57,7 @@ std::vector<NamedSamples> decode(const TrainConfig& config, const DataSet& data,
     const Samples& samples = *splits.back().samples;
     require_queries(splits.back());
     log << "data: " << samples.size() << " pairs with " << samples.captions() << " distinct captions in " << split.name << '\n';
+    for (const std::string& doubt : doubts(samples, split.name, tokenizer)) log << "note: " << doubt << '\n';
     for (const std::string& problem : samples.problems())
       if (++bad <= 10) log << "skipped: " << problem << '\n';
   }
@@ -62,6 +91,13 @@ std::vector<std::string> captions_of(const Split& split) {
   return texts;
 }
 
+// Otherwise the system would end the program, without a word, once it has handed out more than there is.
+void require_memory(const Siglip& model, Device device) {
+  const std::int64_t wanted = 4 * model.parameter_count() * std::int64_t{sizeof(Real)}, there = device_memory(device);
+  require(wanted <= there, "--model", "at most the ", size_text(there), " of memory that there are for weights, gradients and two moments, got ",
+          size_text(wanted), " for ", model.parameter_count(), " parameters");
+}
+
 // Settings that stand for "decide for me" get their numbers.
 void resolve(TrainConfig& c, Dim samples) {
   if (c.loss == "softmax") c.positives = "diagonal";  // the softmax has one right answer by definition
@@ -80,6 +116,7 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
   std::unique_ptr<Tokenizer> tokenizer =
       run ? read_tokenizer(run->file("last")) : learn_words(captions_of(data.split("train")), model_config(config, 3).context);
   Siglip model(model_config(config, tokenizer->vocab_size()));
+  require_memory(model, device);
   std::vector<NamedSamples> splits = decode(config, data, *tokenizer, model.config.image_size, log);
   const Dim pairs = splits[0].samples->size();
   require(config.batch_size <= pairs, "--batch-size", "at most the ", pairs, " usable pairs of train, got ", config.batch_size);

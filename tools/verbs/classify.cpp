@@ -2,6 +2,7 @@
 #include <cmath>
 #include <iostream>
 #include <memory>
+#include <set>
 #include "evaluations.h"
 #include "io/json.h"
 #include "siglip/error.h"
@@ -14,7 +15,7 @@ struct Settings {
   std::string run, labels, labels_file, text_template = "{}";
   std::vector<std::string> images;
   std::int64_t top = 0;
-  bool json = false;
+  bool skip_bad = false, json = false;
   std::string device = "cpu";
   PixelFlags pixels;
 };
@@ -22,8 +23,11 @@ struct Settings {
 std::vector<std::string> labels_of(const Settings& s) {
   if (s.labels.empty() == s.labels_file.empty())
     throw WrongUse("--labels: either --labels or --labels-file is expected, got " + std::string(s.labels.empty() ? "neither" : "both"));
-  const std::vector<std::string> labels = s.labels.empty() ? read_texts(s.labels_file) : split_list(s.labels);
-  if (labels.empty()) throw WrongUse("--labels: at least one label is expected, got \"" + s.labels + "\"");
+  std::vector<std::string> labels = s.labels.empty() ? read_texts(s.labels_file) : split_list(s.labels);
+  std::erase_if(labels, [](const std::string& label) { return label.find_first_not_of(" \t") == std::string::npos; });
+  if (labels.empty())
+    throw WrongUse("--labels: at least one label is expected, got " +
+                   (s.labels.empty() ? "only blank lines in " + s.labels_file : "\"" + s.labels + "\""));
   return labels;
 }
 
@@ -35,6 +39,19 @@ std::vector<std::string> captions_of(const std::vector<std::string>& labels, con
     throw WrongUse(e.what());
   }
   return captions;
+}
+
+// Words of the labels that stand for none: those that a tokenizer of learned words did not meet in training.
+std::set<std::string> unknown_words(const std::vector<std::string>& captions, const Tokenizer& tokenizer) {
+  std::set<std::string> unknown;
+  if (tokenizer.profile() != "words") return unknown;
+  for (const std::string& caption : captions) {
+    const std::vector<std::string> words = tokenizer.pieces(caption);
+    const std::vector<std::int32_t> ids = tokenizer.encode(caption);
+    for (std::size_t i = 0; i < words.size() && i < ids.size(); ++i)
+      if (tokenizer.piece(ids[i]) == "<unk>") unknown.insert(words[i]);
+  }
+  return unknown;
 }
 
 struct Answer {
@@ -63,12 +80,17 @@ void classify_verb(const Settings& s) {
   move_to(model.model.parameters(), device);
   if (settings_of_run(s.run).loss == "softmax")
     std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
+  for (const std::string& word : unknown_words(captions, *model.tokenizer))
+    std::cerr << "note: the model never saw the word \"" << word << "\", so labels that differ in such words alone are one to it\n";
   const Tensor texts = model.embed(captions);
   const Dim count = std::ssize(labels), top = s.top ? std::min(s.top, count) : count;
   Json json = Json::array();
   std::vector<std::vector<std::string>> rows{{"image", "rank", "label", "probability", "cosine", "logit"}};
-  for (const std::string& path : s.images) {
-    const Tensor image = model.embed(std::vector<Image>{read_image(path, model.preprocessing.picture)});
+  Pictures pictures(model.preprocessing.picture, s.skip_bad);
+  for (const std::string& path : picture_files(s.images)) {
+    std::optional<Image> picture = pictures.read(path);
+    if (!picture) continue;
+    const Tensor image = model.embed(std::vector<Image>{std::move(*picture)});
     Json results = Json::array();
     int rank = 0;
     for (const Answer& a : answers(image.data(), texts, labels, model.model, top)) {
@@ -78,6 +100,7 @@ void classify_verb(const Settings& s) {
     }
     json.push_back({{"image", path}, {"results", results}});
   }
+  pictures.finish();
   if (s.json)
     std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
   else
@@ -94,11 +117,12 @@ void add_classify(CLI::App& program) {
                "[image, results [rank, label, probability, cosine, logit]]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
-  verb.add_option("IMAGE", s->images, "pictures, JPEG or PNG")->required();
+  verb.add_option("IMAGE", s->images, "pictures, JPEG or PNG, or folders of them")->required();
   text_flag(verb, "--labels", s->labels, "labels, separated by commas");
   text_flag(verb, "--labels-file", s->labels_file, "a file of labels: one a line, or a JSON array (.json)");
   text_flag(verb, "--template", s->text_template, "the caption of a label, {} is the label");
   whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all");
+  verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);
   json_flag(verb, s->json);

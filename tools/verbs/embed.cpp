@@ -17,7 +17,7 @@ struct Settings {
   std::vector<std::string> images;
   std::string device = "cpu";
   PixelFlags pixels;
-  bool json = false;
+  bool skip_bad = false, json = false;
 };
 
 // X.txt says what each row of X.npy is.
@@ -37,23 +37,34 @@ void embed_verb(const Settings& s) {
   if (s.images.empty() && s.texts.empty()) throw WrongUse("--images: pictures or --texts are expected, got neither");
   const std::string list = list_path(s);
   const Device device = find_device(s.device, "--device");
-  std::vector<std::string> pictures = picture_files(s.images);
-  std::sort(pictures.begin(), pictures.end());
+  std::vector<std::string> files = picture_files(s.images), pictures;
+  std::sort(files.begin(), files.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
-  const Dim images = std::ssize(pictures);
-  const Tensor rows({images + std::ssize(texts), model.model.config.projection});
 
   // Pictures are decoded a batch at a time: a folder may hold more of them than memory does.
-  constexpr Dim batch = 64;
-  for (Dim begin = 0; begin < images; begin += batch) {
-    std::vector<Image> decoded;
-    for (Dim i = begin; i < std::min(begin + batch, images); ++i)
-      decoded.push_back(read_image(pictures[static_cast<std::size_t>(i)], model.preprocessing.picture));
-    copy_rows(rows, begin, model.embed(decoded));
+  constexpr std::size_t batch = 64;
+  std::vector<Tensor> parts;
+  std::vector<Image> decoded;
+  Pictures readable(model.preprocessing.picture, s.skip_bad);
+  const auto embed_decoded = [&] {
+    if (!decoded.empty()) parts.push_back(model.embed(decoded));
+    decoded.clear();
+  };
+  for (const std::string& file : files) {
+    std::optional<Image> picture = readable.read(file);
+    if (!picture) continue;
+    decoded.push_back(std::move(*picture)), pictures.push_back(file);
+    if (decoded.size() == batch) embed_decoded();
   }
+  embed_decoded();
+  readable.finish();
+  const Dim images = std::ssize(pictures);
+  const Tensor rows({images + std::ssize(texts), model.model.config.projection});
+  Dim row = 0;
+  for (const Tensor& part : parts) copy_rows(rows, row, part), row += part.rows();
   if (!texts.empty()) copy_rows(rows, images, model.embed(texts));
 
   std::string items;
@@ -83,6 +94,7 @@ void add_embed(CLI::App& program) {
   verb.add_option("--images", s->images, "pictures, or folders of them")->type_name("PATH");
   text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)");
   text_flag(verb, "--out", s->out, "the .npy file to write")->required();
+  verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);
   json_flag(verb, s->json);

@@ -67,7 +67,11 @@ void eval_verb(const Settings& s) {
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
-  const DataSet data = read_data(config.data, data_options(config));
+  const bool of_the_run = s.data.empty() || s.data == settings_of_run(s.run).data;
+  DataOptions options = data_options(config);
+  if (!of_the_run) options.val_fraction = 0;  // nothing is held out of what was not trained on
+  DataSet data = read_data(config.data, options);
+  if (!of_the_run && data.splits.size() == 1 && data.splits[0].name == "train") data.splits[0].name = "all";
   if (!s.split.empty()) data.split(s.split);  // says which there are
 
   std::vector<NamedSamples> wanted, others;
@@ -78,7 +82,7 @@ void eval_verb(const Settings& s) {
     for (const std::string& problem : samples->problems()) std::cerr << "skipped: " << problem << '\n';
     (is_wanted ? wanted : others).push_back({split.name, samples});
   }
-  const std::vector<Evaluation> evaluations = evaluate(model.model, wanted, others, candidates, class_tokens(data, *model.tokenizer));
+  const std::vector<Evaluation> evaluations = evaluate(model.model, wanted, others, candidates, class_tokens(data, *model.tokenizer), 0, true);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (s.json)
     std::cout << evaluations_json(evaluations, 0, seconds.count(), peak_memory(), device == Device::cpu ? 0 : pool_stats(device).peak);
@@ -94,7 +98,8 @@ void add_eval(CLI::App& program) {
                             "siglip eval run --data shapes --split val",
                             "split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
                             "  splits [the same for each split], seconds, peak_memory_bytes, device_peak_memory_bytes (with\n"
-                            "  --device cuda). The headline is the first split that is not train.");
+                            "  --device cuda). The headline is the first split that is not train. Data without splits is one split, all, but\n"
+                            "  for what the run was trained on.");
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
   text_flag(verb, "--data", s->data, "folder or table of pictures and texts; default: what the run was trained on");

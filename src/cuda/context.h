@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <initializer_list>
+#include <limits>
 #include <type_traits>
 #include "core/blocks.h"
 #include "cuda/device.h"
@@ -50,5 +51,9 @@ struct Argument {
 void check_launch(const Launch& launch, std::initializer_list<Argument> arguments);
 
 /// Blocks of `size` threads that cover N elements.
-inline dim3 grid_of(Dim N, Dim size) { return dim3(static_cast<unsigned>(blocks(N, size))); }
+inline dim3 grid_of(Dim N, Dim size) {
+  const Dim count = blocks(N, size);
+  require(count <= std::numeric_limits<int>::max(), "CUDA", "a grid of at most 2^31 - 1 blocks, got ", count);
+  return dim3(static_cast<unsigned>(count));
+}
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

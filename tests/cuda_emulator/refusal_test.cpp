@@ -106,4 +106,6 @@ TEST_CASE("refusals: a launch is told with its sizes") {
         "some_kernel: CUDA: invalid argument (C = 5, tiles(C, 2) = 7; a grid of (3, 1, 1) blocks of (128, 2, 1) threads)");
   CHECK(refused("x + 1, eps", {x + 1, eps}) == "some_kernel: CUDA: invalid argument (a grid of (3, 1, 1) blocks of (128, 2, 1) threads)");
   cuda::check_launch({"some_kernel", dim3(3), dim3(1), "x"}, {x});  // told once
+  CHECK(complaint_of([] { cuda::grid_of(Dim{1} << 40, 128); }) == "CUDA: a grid of at most 2^31 - 1 blocks, got 8589934592");
+  CHECK(cuda::grid_of((Dim{1} << 31) - 1, 1).x == 0x7fffffffu);
 }

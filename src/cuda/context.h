@@ -32,6 +32,14 @@ void require_cuda_device();
 void check(cudaError_t status, const char* op, const char* what);
 void check(cudaError_t status, const char* op, std::size_t bytes, const char* what);  // "… (4096 bytes, what)"
 
+/// The same of cuBLAS, "OP: cuBLAS: CUBLAS_STATUS_NOT_SUPPORTED (part part)".
+template <class... Part>
+void check(cublasStatus_t status, const char* op, const Part&... part) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  cudaGetLastError();  // what cuBLAS leaves there is not the next launch's
+  fail(op, "cuBLAS: ", cublasGetStatusString(status), " (", part..., ")");
+}
+
 struct Launch {
   const char* kernel;
   dim3 grid, block;

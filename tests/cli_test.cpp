@@ -673,7 +673,7 @@ TEST_CASE("cli: a device that is not there is refused before anything is read") 
   const Shell& shell = trained();
   const std::string why = why_no_cuda(), version = shell("siglip --version").out;
   if (why.empty()) return;
-  CHECK(contains(version, built_for(Device::cuda) ? "CUDA backend     built, no device\n" : "CUDA backend     no (this build has none)\n"));
+  CHECK(contains(version, built_for(Device::cuda) ? "CUDA backend     built, no device" : "CUDA backend     no (this build has none)\n"));
   const std::string refused = "1 siglip: --device cuda: " + why;
   CHECK(shell.refusal("siglip train --data nowhere --device cuda --out refused") == refused);
   CHECK(!std::filesystem::exists(shell.folder / "refused"));

@@ -157,7 +157,7 @@ TEST_CASE("devices: what is not there is named, and nothing has moved") {
   CHECK(ids.to(Device::cpu).data() == ids.data());
   const std::string why = why_no_cuda();
   if (why.empty()) return;
-  CHECK((why == "this build has no CUDA backend" || why == "no CUDA device"));
+  CHECK((why == "this build has no CUDA backend" || why.starts_with("no CUDA device")));  // and CUDA's own words, where it has some
   CHECK_THROWS_WITH_AS(Tensor({2}, Device::cuda).fill(0), ("fill: " + why).c_str(), NoBackend);
   CHECK_THROWS_WITH_AS(find_device("cuda"), ("device cuda: " + why).c_str(), NoBackend);
   CHECK_THROWS_WITH_AS(device_name(Device::cuda), ("device_name: " + why).c_str(), NoBackend);

@@ -1,5 +1,5 @@
-# The link of the program with its CUDA pages: cmake -DRELEASE=build -DCUDA=build-cuda -P tests/cuda_link.cmake
-# The C++ objects are those of a release build that is there, without a second one of minutes; the pages are compiled already, in build-cuda. The
+# The link of the program with its CUDA pages: cmake -DRELEASE=build -DCUDA=build-cuda-ci -P tests/cuda_link.cmake
+# The C++ objects are those of a release build that is there, without a second one of minutes; the pages are compiled already, in build-cuda-ci. The
 # program must link without a word and say that it has the backend; without one of the pages, the link must fail and name that page's kernels.
 foreach(folder RELEASE CUDA)
   get_filename_component(${folder} ${${folder}} ABSOLUTE)

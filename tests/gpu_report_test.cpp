@@ -24,8 +24,9 @@ struct Machine {
   void command(const std::string& name, const std::string& lines) const {
     chmod(shell.folder.write("bin/" + name, "#!/bin/sh\n" + lines + "\n").c_str(), 0755);
   }
-  void sanitizer(const std::string& errors, const std::string& hazards) const {
-    command("compute-sanitizer", "case \"$2\" in racecheck) said='" + hazards + "' ;; *) said='" + errors + "' ;; esac; echo \"$said\" > \"$6\"");
+  void sanitizer(const std::string& errors, const std::string& hazards, const std::string& help = "") const {
+    command("compute-sanitizer", "[ \"$1\" != --help ] || { echo '" + help + "'; exit; }\ncase \"$2\" in racecheck) said='" + hazards +
+                                     "' ;; *) said='" + errors + "' ;; esac; echo \"$said\" > \"$6\"");
   }
   // The program; `lines` may answer some of its verbs.
   void program(const std::string& lines) const {
@@ -88,6 +89,44 @@ TEST_CASE("gpu-report: a toolkit without cuBLAS takes that of Python's package")
                             there + "/lib/libcublasLt.so -DCMAKE_BUILD_RPATH=" + machine.shell.folder.path + "/pip/nvidia/cu13/lib"));
   CHECK(std::filesystem::exists(there + "/include/cublas_api.h"));
   CHECK(std::filesystem::exists(there + "/lib/libcublasLt.so"));
+}
+
+TEST_CASE("gpu-report: a compiler without OpenMP is passed over, and nvcc is told of the only one") {
+  const Machine machine;
+  machine.command("cmake", "echo cmake CXX=$CXX $* >> calls");
+  const auto calls = [&] {
+    std::filesystem::remove(machine.shell.folder / "calls");
+    CHECK(machine.report("CXX= CUDAHOSTCXX= GPU_PARTS=build").exit_code == 0);
+    return contents(machine.shell.folder / "calls");
+  };
+  machine.command("clang++", ":");
+  machine.command("g++", ":");
+  CHECK(contains(calls(), "cmake CXX=clang++ -S"));
+  CHECK(!contains(calls(), "CMAKE_CUDA_HOST_COMPILER"));
+  machine.command("clang++", "exit 1");
+  CHECK(contains(calls(), "cmake CXX=g++ -S"));
+  machine.command("clang++", ":");
+  machine.command("g++", "exit 1");
+  const std::string alone = calls();
+  CHECK(contains(alone, "cmake CXX=clang++ -S"));
+  CHECK(contains(alone, "-DCMAKE_CUDA_HOST_COMPILER=" + machine.shell.folder.path + "/bin/clang++"));
+}
+
+TEST_CASE("gpu-report: the sanitizer beside nvcc, and our kernels alone where it can choose") {
+  const Machine machine;
+  const auto commands = [&] {
+    CHECK(machine.report("GPU_PARTS=sanitize").exit_code == 0);
+    const Json results = machine.read("data/gpu/report-sanitize.json")["results"];
+    return results["memcheck"]["command"].get<std::string>() + '\n' + results["initcheck"]["command"].get<std::string>();
+  };
+  const std::string all = " siglip parity-devices --steps 2 --quick";
+  CHECK(commands() == "compute-sanitizer --tool memcheck" + all + "\ncompute-sanitizer --tool initcheck" + all);
+  machine.sanitizer("========= ERROR SUMMARY: 0 errors", "========= RACECHECK SUMMARY: 0 hazards displayed", "--kernel-name arg");
+  CHECK(commands() == "compute-sanitizer --tool memcheck --kernel-name kns=siglip" + all + "\ncompute-sanitizer --tool initcheck" + all);
+  if (machine.shell("PATH=/usr/bin:/bin command -v compute-sanitizer").exit_code == 0) return;
+  std::filesystem::create_directory(machine.shell.folder / "compute-sanitizer");
+  std::filesystem::rename(machine.shell.folder / "bin/compute-sanitizer", machine.shell.folder / "compute-sanitizer/compute-sanitizer");
+  commands();
 }
 
 TEST_CASE("gpu-report: what failed stands in its file, and the rest goes on") {

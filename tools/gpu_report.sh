@@ -27,7 +27,13 @@ done
 # ---- building --------------------------------------------------------------------------------------------------------------------------------
 command -v nvcc > /dev/null || { [ -x /usr/local/cuda/bin/nvcc ] && PATH=/usr/local/cuda/bin:$PATH; } ||
   { say "nvcc is expected (CUDA 13 or later), got none"; exit 1; }
-command -v "${CXX:-clang++}" > /dev/null && CXX=${CXX:-clang++} || CXX=g++
+toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
+# A compiler is one that also links OpenMP: on some machines clang++ comes without libomp.
+echo 'int main() {}' > "$build/openmp.cpp"
+# shellcheck disable=SC2086
+compiles() { ${1:-none} -fopenmp "$build/openmp.cpp" -o "$build/openmp" > /dev/null 2>&1; }
+CXX=${CXX:-clang++}
+compiles "$CXX" || ! compiles g++ || CXX=g++
 export CXX PATH
 
 # Where the toolkit has no cuBLAS, that of Python's package nvidia-cublas: its headers and libraries under the names that CMake looks for.
@@ -49,7 +55,7 @@ if wanted build; then
   settings=""
   [ ! -d third_party/usr ] || settings="-DCMAKE_PREFIX_PATH=$PWD/third_party/usr -DSIGLIP_SENTENCEPIECE=OFF -DSIGLIP_ZIP=OFF -DSIGLIP_EMOJI=OFF"
   command -v make > /dev/null || [ -f "$build/CMakeCache.txt" ] || settings="-G Ninja $settings"
-  toolkit=$(dirname "$(dirname "$(readlink -f "$(command -v nvcc)")")")
+  compiles g++ || [ -n "${CUDAHOSTCXX:-}" ] || settings="-DCMAKE_CUDA_HOST_COMPILER=$(command -v "${CXX##* }") $settings"  # nvcc asks for g++ otherwise
   cublas=""
   here=""
   for header in "$toolkit"/include/cublas_v2.h "$toolkit"/targets/*/include/cublas_v2.h /usr/include/cublas_v2.h; do [ ! -e "$header" ] || here=$header; done
@@ -133,12 +139,21 @@ if wanted train; then
   measured "train_$data" train --config "data/$demo.json" --data "data/$data" --device cuda --out "$build/train-$(date -u +%Y%m%d-%H%M%S)" --json
 fi
 
-# The whole table under each tool, with few steps of training and few pairs: every access is checked, so all is slow.
+# The whole table under each tool, with few steps of training and few pairs: every access is checked, so all is slow. Our kernels alone are watched
+# where the tool can do that; by initcheck all, since what cuBLAS writes is read by ours.
 if wanted sanitize; then
+  sanitizer=compute-sanitizer
+  for path in "$toolkit/bin/compute-sanitizer" "$toolkit/compute-sanitizer/compute-sanitizer"; do
+    command -v "$sanitizer" > /dev/null || [ ! -x "$path" ] || sanitizer=$path
+  done
+  filter=""
+  ! "$sanitizer" --help 2>&1 | grep -q -e '--kernel-name' || filter="--kernel-name kns=siglip"
   for tool in memcheck racecheck initcheck; do
+    [ "$tool" != initcheck ] || filter=""
     rm -f "$build/$tool.log"
     begin=$(date +%s)
-    timeout "$seconds" compute-sanitizer --tool "$tool" --error-exitcode 9 --log-file "$build/$tool.log" "$siglip" parity-devices --steps 2 --quick \
+    # shellcheck disable=SC2086
+    timeout "$seconds" "$sanitizer" --tool "$tool" --error-exitcode 9 --log-file "$build/$tool.log" $filter "$siglip" parity-devices --steps 2 --quick \
       --json > "$build/$tool.parity" 2>> "$out/$name.log"
     status=$?
     tail -60 "$build/$tool.log" >> "$out/$name.log" 2> /dev/null
@@ -150,7 +165,7 @@ if wanted sanitize; then
         [ "$status" != 0 ] || status=1 ;;
     esac
     printf '{"tool": "%s", "summary": "%s"}\n' "$tool" "$(quoted "$summary")" > "$build/$tool.out"
-    record "$tool" "$status" $(($(date +%s) - begin)) "compute-sanitizer --tool $tool siglip parity-devices --steps 2 --quick" "$build/$tool.out"
+    record "$tool" "$status" $(($(date +%s) - begin)) "compute-sanitizer --tool $tool${filter:+ $filter} siglip parity-devices --steps 2 --quick" "$build/$tool.out"
   done
 fi
 [ -f "$out/$name.json" ] && say "$out/$name.json"

@@ -10,6 +10,9 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 constexpr std::uint64_t seed = 5;
+// Gradients that are zero by construction (k_proj.bias) are rounding alone, and each device rounds in its own order. Measured on the emulator, with
+// products and sums joined: at worst 2.8e-12 in float and 1.7e-29 in double, of limits of 1e-10 and 1e-24.
+constexpr double model_share = 0.05;
 
 // Sizes that no tile, warp or row of threads divides; ⌊17/5⌋² = 9 patches, with leftover pixels.
 SiglipConfig odd_model() {
@@ -82,7 +85,7 @@ std::vector<double> training_losses(Device device, int steps) {
 DeviceMatch model_across_devices(Device device) {
   std::vector<Pairing> tensors = once_through(device), expected = once_through(Device::cpu);
   for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].expected = std::move(expected[i].got);
-  return worst_match("model", "forward and backward", tensors);
+  return worst_match("model", "forward and backward", tensors, device_limit, model_share);
 }
 
 DeviceMatch training_across_devices(Device device, int steps) {

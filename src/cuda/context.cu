@@ -20,10 +20,6 @@ Context make_context() {
   return c;
 }
 
-void check_cublas(cublasStatus_t status, const char* what) {
-  if (status != CUBLAS_STATUS_SUCCESS) throw Error(std::string("context: cuBLAS: ") + cublasGetStatusString(status) + " (" + what + ")");
-}
-
 // Where the first of some arguments ends: at a comma that stands in no brackets ("<" is none).
 const char* end_of_argument(const char* text) {
   int depth = 0;
@@ -36,12 +32,12 @@ struct Cublas {
   Buffer workspace{cublas_workspace_bytes, Device::cuda};
   cublasHandle_t handle = nullptr;
   Cublas() {
-    check_cublas(cublasCreate(&handle), "its handle");
+    check(cublasCreate(&handle), "context", "its handle");
     try {
-      check_cublas(cublasSetStream(handle, context().compute), "its stream");
-      check_cublas(cublasSetWorkspace(handle, workspace.data(), cublas_workspace_bytes), "its workspace");
+      check(cublasSetStream(handle, context().compute), "context", "its stream");
+      check(cublasSetWorkspace(handle, workspace.data(), cublas_workspace_bytes), "context", "its workspace");
     } catch (...) {
-      cublasDestroy(handle);  // what it says of that does not matter any more
+      if (cublasDestroy(handle) != CUBLAS_STATUS_SUCCESS) cudaGetLastError();  // what it says of that does not matter any more
       throw;
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <initializer_list>
+#include <limits>
 #include <type_traits>
 #include "core/blocks.h"
 #include "cuda/device.h"
@@ -31,6 +32,14 @@ void require_cuda_device();
 void check(cudaError_t status, const char* op, const char* what);
 void check(cudaError_t status, const char* op, std::size_t bytes, const char* what);  // "… (4096 bytes, what)"
 
+/// The same of cuBLAS, "OP: cuBLAS: CUBLAS_STATUS_NOT_SUPPORTED (part part)".
+template <class... Part>
+void check(cublasStatus_t status, const char* op, const Part&... part) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  cudaGetLastError();  // what cuBLAS leaves there is not the next launch's
+  fail(op, "cuBLAS: ", cublasGetStatusString(status), " (", part..., ")");
+}
+
 struct Launch {
   const char* kernel;
   dim3 grid, block;
@@ -50,5 +59,9 @@ struct Argument {
 void check_launch(const Launch& launch, std::initializer_list<Argument> arguments);
 
 /// Blocks of `size` threads that cover N elements.
-inline dim3 grid_of(Dim N, Dim size) { return dim3(static_cast<unsigned>(blocks(N, size))); }
+inline dim3 grid_of(Dim N, Dim size) {
+  const Dim count = blocks(N, size);
+  require(count <= std::numeric_limits<int>::max(), "CUDA", "a grid of at most 2^31 - 1 blocks, got ", count);
+  return dim3(static_cast<unsigned>(count));
+}
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

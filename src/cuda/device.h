@@ -20,6 +20,10 @@
 // Before a loop whose count is known: its steps one after another, so that arrays it counts through can be registers.
 #define UNROLL _Pragma("unroll")
 
+// a b, rounded by itself: nvcc would join it with a sum that follows and round once. For what is made twice and must be the same number.
+inline __device__ float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+inline __device__ double rounded_product(double a, double b) { return __dmul_rn(a, b); }
+
 // 1/x, off by two units in the last place at most for x from 1 to 2.
 inline __device__ float reciprocal(float x) { return __fdividef(1.0f, x); }
 inline __device__ double reciprocal(double x) { return 1 / x; }

@@ -50,7 +50,6 @@ void product(const char* op, Real* c, Dim c_row, Factor a, Factor b, Dim rows, D
   const cublasStatus_t status = cublasGemmEx(cublas(), operation(b), operation(a), as_int(op, columns), as_int(op, rows), as_int(op, inner), &one,
                                              b.data, b.type, as_int(op, b.row), a.data, a.type, as_int(op, a.row), &keep, c, real_type,
                                              as_int(op, c_row), compute_type(a.type), CUBLAS_GEMM_DEFAULT);
-  if (status != CUBLAS_STATUS_SUCCESS)
-    fail(op, "cuBLAS: ", cublasGetStatusString(status), " (", rows, ", ", inner, ") times (", inner, ", ", columns, ")");
+  check(status, op, rows, " x ", inner, " times ", inner, " x ", columns);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR::cuda

@@ -9,13 +9,13 @@ Uploads::Pinned::Pinned() {
   check(cudaHostAlloc(reinterpret_cast<void**>(&data), slot_bytes, cudaHostAllocDefault), "copy_in", slot_bytes, "pinned memory of the host");
 }
 Uploads::Pinned::~Pinned() {
-  if (data) cudaFreeHost(data);
+  if (data && cudaFreeHost(data) != cudaSuccess) cudaGetLastError();  // no error of the next launch
 }
 Uploads::Pinned::Pinned(Pinned&& other) noexcept : data(std::exchange(other.data, nullptr)) {}
 
 Uploads::Event::Event() { check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "copy_in", "an event"); }
 Uploads::Event::~Event() {
-  if (event) cudaEventDestroy(event);
+  if (event && cudaEventDestroy(event) != cudaSuccess) cudaGetLastError();
 }
 Uploads::Event::Event(Event&& other) noexcept : event(std::exchange(other.event, nullptr)) {}
 

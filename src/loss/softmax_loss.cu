@@ -50,14 +50,14 @@ __global__ void softmax_loss_row(double* sums, double* diagonal, const Real* s, 
   const Real t = std::exp(*log_t);
   const Real* row = s + r * edge;
   Real largest = nothing;
-  for (Dim c = threadIdx.x; c < columns; c += row_threads) largest = Larger()(largest, t * row[c]);
+  for (Dim c = threadIdx.x; c < columns; c += row_threads) largest = Larger()(largest, rounded_product(t, row[c]));
   largest = block_reduce(largest, partial, Larger());
   double sum = 0;
-  for (Dim c = threadIdx.x; c < columns; c += row_threads) sum += double(std::exp(t * row[c] - largest));
+  for (Dim c = threadIdx.x; c < columns; c += row_threads) sum += double(std::exp(rounded_product(t, row[c]) - largest));
   sum = block_reduce(sum, partial_sums, Sum());
   if (threadIdx.x != 0) return;
   join_sum(sums, r, {double(largest), sum}, first);
-  if (own + r >= 0 && own + r < columns) diagonal[r] = double(t * row[own + r]);
+  if (own + r >= 0 && own + r < columns) diagonal[r] = double(rounded_product(t, row[own + r]));
 }
 
 // Thread (x, y) goes down column x by every eighth row; then the eight are joined.
@@ -70,7 +70,7 @@ __global__ void softmax_loss_column(double* sums, const Real* s, const Real* log
   double sum = 0;
   if (c < columns)
     for (Dim r = threadIdx.y; r < rows; r += down) {
-      const Real l = t * s[r * edge + c];
+      const Real l = rounded_product(t, s[r * edge + c]);
       const double e = double(std::exp(-std::abs(l - largest)));
       sum = l > largest ? sum * e + 1 : sum + e;
       largest = Larger()(largest, l);
@@ -111,7 +111,7 @@ __global__ void softmax_loss_gradient_row(double* slots, Real* s, const Real* lo
   double sum = 0;
   for (Dim begin = 0; begin < columns; begin += row_threads) {
     const Dim c = begin + threadIdx.x;
-    const Real l = c < columns ? t * row[c] : Real(0);
+    const Real l = c < columns ? rounded_product(t, row[c]) : Real(0);
     if (sizeof(G) < sizeof(Real)) __syncthreads();  // what the narrower gradient comes to lie over has been read by now
     if (c >= columns) continue;
     Real g = std::exp(l - row_log_sums[r]) + std::exp(l - column_log_sums[c]);

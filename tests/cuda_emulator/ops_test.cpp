@@ -64,6 +64,14 @@ TEST_CASE("emulated CUDA: more tokens than a block has threads, in rows of more 
     return gradient(device, {160, 130}, [&](const Tensor& table) { return token_embedding(Ids({300}, ids, device), table); });
   };
   CHECK(normalised_error(dtable(Device::cuda), dtable(Device::cpu)) <= 1e-12);
+
+  // More than the search for an earlier one goes through at a time: one that stands in its first stretch, one in its second, none.
+  const auto far = [](Device device) {
+    std::vector<std::int32_t> ids(1030);
+    for (std::size_t n = 0; n < ids.size(); ++n) ids[n] = n < 1025 ? static_cast<std::int32_t>(n % 2) : n < 1028 ? 2 : n == 1028 ? 1 : 3;
+    return gradient(device, {5, 3}, [&](const Tensor& table) { return token_embedding(Ids({1030}, ids, device), table); });
+  };
+  CHECK(normalised_error(far(Device::cuda), far(Device::cpu)) <= 1e-12);
 }
 
 TEST_CASE("emulated CUDA: no rows, no tokens, no samples") {

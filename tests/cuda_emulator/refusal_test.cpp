@@ -106,4 +106,24 @@ TEST_CASE("refusals: a launch is told with its sizes") {
         "some_kernel: CUDA: invalid argument (C = 5, tiles(C, 2) = 7; a grid of (3, 1, 1) blocks of (128, 2, 1) threads)");
   CHECK(refused("x + 1, eps", {x + 1, eps}) == "some_kernel: CUDA: invalid argument (a grid of (3, 1, 1) blocks of (128, 2, 1) threads)");
   cuda::check_launch({"some_kernel", dim3(3), dim3(1), "x"}, {x});  // told once
+  CHECK(complaint_of([] { cuda::grid_of(Dim{1} << 40, 128); }) == "CUDA: a grid of at most 2^31 - 1 blocks, got 8589934592");
+  CHECK(cuda::grid_of((Dim{1} << 31) - 1, 1).x == 0x7fffffffu);
+}
+
+TEST_CASE("refusals: what a library or a destructor leaves behind is not the next launch's") {
+  const auto launch = [] { cuda::check_launch({"some_kernel", dim3(3), dim3(1), ""}, {}); };
+  const Tensor x = Tensor::full({2, 3}, 1, Device::cuda), w = Tensor::full({4, 3}, 1, Device::cuda);
+  CHECK(said("cublasGemmEx", 0, CUBLAS_STATUS_NOT_SUPPORTED, [&] { matmul(x, w); }) ==
+        "matmul: cuBLAS: CUBLAS_STATUS_NOT_SUPPORTED (2 x 3 times 3 x 4)");
+  launch();
+  for (const char* function : {"cudaFreeHost", "cudaEventDestroy"}) {
+    const Destination to;
+    const int living = emulator::living_objects();
+    CHECK(said(function, 0, cudaErrorInvalidValue, [&] {
+            cuda::Uploads uploads;
+            to.upload(uploads);
+          }) == "nothing");
+    CHECK(emulator::living_objects() == living + 1);  // the stream
+    launch();
+  }
 }

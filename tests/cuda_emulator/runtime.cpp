@@ -114,10 +114,13 @@ cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned) {
   if (*memory) ++living;
   return status(*memory ? cudaSuccess : cudaErrorMemoryAllocation);
 }
+
+// What this and cudaEventDestroy are refused with is, as on a device, an error of earlier work: the memory and the event are gone all the same.
 cudaError_t cudaFreeHost(void* memory) {
   if (!memory) return status(cudaErrorInvalidValue);
   std::free(memory);
   --living;
+  GIVE_REFUSAL;
   return cudaSuccess;
 }
 
@@ -145,7 +148,11 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   GIVE_REFUSAL;
   return make(event);
 }
-cudaError_t cudaEventDestroy(cudaEvent_t event) { return destroy(event); }
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const cudaError_t destroyed = destroy(event);
+  GIVE_REFUSAL;
+  return destroyed;
+}
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!event || !stream) return status(cudaErrorInvalidValue);
   event->recorded = true;
@@ -225,6 +232,13 @@ void multiply(cublasOperation_t a_operation, cublasOperation_t b_operation, int 
 }
 }  // namespace
 
+// A call of cuBLAS that fails within CUDA leaves CUDA's last error behind.
+#define GIVE_CUBLAS_REFUSAL                     \
+  if (const int wanted = refused(__func__)) {   \
+    last_error = cudaErrorInvalidValue;         \
+    return static_cast<cublasStatus_t>(wanted); \
+  }
+
 cublasStatus_t cublasCreate(cublasHandle_t* handle) {
   make(handle);
   return CUBLAS_STATUS_SUCCESS;
@@ -235,7 +249,7 @@ cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::size_t bytes) {
-  if (const int wanted = refused(__func__)) return static_cast<cublasStatus_t>(wanted);
+  GIVE_CUBLAS_REFUSAL
   handle->workspace = workspace;
   return emulator::bytes_from(workspace) >= bytes ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
@@ -254,6 +268,7 @@ const char* cublasGetStatusString(cublasStatus_t value) {
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t a_operation, cublasOperation_t b_operation, int m, int n, int k,
                             const void* alpha, const void* a, cudaDataType_t a_type, int lda, const void* b, cudaDataType_t b_type, int ldb,
                             const void* beta, void* c, cudaDataType_t c_type, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t) {
+  GIVE_CUBLAS_REFUSAL
   if (!handle->stream || !handle->workspace) return CUBLAS_STATUS_INVALID_VALUE;
   const bool a_plain = a_operation == CUBLAS_OP_N, b_plain = b_operation == CUBLAS_OP_N;
   if (m < 0 || n < 0 || k < 0 || lda < std::max(1, a_plain ? m : k) || ldb < std::max(1, b_plain ? k : n) || ldc < std::max(1, m))

@@ -186,7 +186,8 @@ TrainResult finish(const Session& s) {
   if (const std::string bad = left_out(s); !bad.empty()) log << bad << '\n';
   TrainResult result{s.run->path(), s.step, s.seconds, s.best, s.step < s.config.steps};
   if (result.interrupted) {
-    log << "stopped after step " << s.step << " of " << s.config.steps << "; continue with:  siglip train --resume " << s.run->path() << '\n';
+    log << "stopped after step " << s.step << " of " << s.config.steps << "; continue with:  siglip train --resume " << shell_word(s.run->path())
+        << '\n';
     return result;
   }
   const Device device = s.model.log_t.device();

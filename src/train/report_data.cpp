@@ -183,15 +183,6 @@ void add_facts(ReportData& data, const TrainConfig& config, const Siglip& model,
 }
 }  // namespace
 
-// 'in single quotes', so that any shell takes it as it stands.
-static std::string shell_word(const std::string& text) {
-  const bool plain = text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == std::string::npos;
-  if (plain && !text.empty()) return text;
-  std::string out = "'";
-  for (char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 std::vector<std::string> next_commands(const std::string& program, const std::string& run, const std::vector<Split>& splits) {
   // A picture with its caption among three others. A caption with a comma would be cut into two labels.
   const Split& split = splits.size() > 1 ? splits[1] : splits[0];

@@ -50,6 +50,14 @@ RunFolder RunFolder::create(const std::string& out, const std::string& name) {
   }
 }
 
+std::string shell_word(const std::string& text) {
+  const bool plain = text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+") == std::string::npos;
+  if (plain && !text.empty()) return text;
+  std::string out = "'";
+  for (char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 void require_apart(const TrainConfig& c) {
   std::error_code none;
   if (!fs::is_directory(c.data, none)) return;

@@ -30,6 +30,9 @@ void require_apart(const TrainConfig& config);
 /// "latest" resolved to the newest run below runs/train; any other path as it is.
 std::string run_path(const std::string& run);
 
+/// The text as one word of a command, 'in single quotes' where a shell would not take it as it stands.
+std::string shell_word(const std::string& text);
+
 /// results.csv and log.jsonl, a row a step.
 class RunLog {
  public:

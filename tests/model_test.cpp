@@ -68,6 +68,7 @@ TEST_CASE("model: parameters of every released shape, counted without memory") {
       {"siglip2-large-patch16-384", 881854466},       {"siglip2-large-patch16-512", 882313218},      {"siglip2-so400m-patch14-224", 1135463602},
       {"siglip2-so400m-patch14-384", 1136008498},     {"siglip2-so400m-patch16-256", 1135670962},    {"siglip2-so400m-patch16-384", 1136039602},
       {"siglip2-so400m-patch16-512", 1136555698},     {"siglip2-giant-opt-patch16-256", 1871393906}, {"siglip2-giant-opt-patch16-384", 1871885426}};
+  // The two NaFlex models have as many as the -patch16-256 of their size: a patch is cut by a linear map, positions are 16 x 16.
   const PoolStats before = pool_stats();
   for (const auto& entry : table) {
     INFO(entry.first);

@@ -172,6 +172,16 @@ TEST_CASE("stb: PNG: a distance code that deflate does not have shows no memory 
 #endif
 }
 
+TEST_CASE("stb: PNG: a few bytes that unpack to more than the picture holds") {
+  Deflate stream;
+  stream.code(1, 1).code(2, 2).code(0x30 + 0, 8);                                // as above; a zero
+  for (int i = 0; i < 20'000; ++i) stream.code(0xC0 + 285 - 280, 8).code(0, 5);  // 258 times the byte before
+  stream.code(0, 7);
+  const std::string header = big_endian(1, 4) + big_endian(1, 4) + std::string("\x08\0\0\0\0", 5);
+  CHECK(said("\x89PNG\r\n\x1A\n" + png_chunk("IHDR", header) + png_chunk("IDAT", "\x78\x01" + stream.bytes + std::string(4, '\0')) +
+             png_chunk("IEND", "")) == "x: a PNG that can be decoded is expected, got: more data than a picture of its size holds");
+}
+
 TEST_CASE("stb: PNG: palettes and depths that do not go together") {
   const auto png = [](int depth, int color, const std::string& more) {
     const std::string header = big_endian(1, 4) + big_endian(1, 4) + static_cast<char>(depth) + static_cast<char>(color) + std::string(3, '\0');

@@ -64,6 +64,7 @@ StbPicture failed() {
   if (stb_starved) throw std::bad_alloc();
   StbPicture picture;
   picture.problem = stbi_failure_reason() ? stbi_failure_reason() : "unknown reason";
+  if (picture.problem == "outofmem") picture.problem = "more data than a picture of its size holds";  // beyond stb_most
   return picture;
 }
 

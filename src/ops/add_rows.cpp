@@ -57,6 +57,7 @@ OpRow add_rows_row() {
           .cases = {{.about = "a bias", .shapes = {{5, 13}, {13}}},
                     {.about = "positions", .shapes = {{3, 4, 5}, {4, 5}}},
                     {.about = "one row", .shapes = {{1, 7}, {7}}},
+                    {.about = "column block - 1", .shapes = {{3, 63}, {63}}},
                     {.about = "column block + 1", .shapes = {{3, 65}, {65}}},
                     {.about = "mean 1000", .shapes = {{2, 3}, {3}}, .draws = {{1e3, 1}}}},
           .rejects = {{.about = "other axes", .shapes = {{2, 3}, {2}}, .message = "add_rows: b has the trailing axes of x, got x (2, 3) and b (2)"},

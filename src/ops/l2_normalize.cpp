@@ -73,6 +73,7 @@ OpRow l2_normalize_row() {
       .reference = composition,
       .cases = {{.about = "primes", .shapes = {{5, 13}}},
                 {.about = "rank 3", .shapes = {{2, 3, 4}}},
+                {.about = "block - 1", .shapes = {{15, 3}}},
                 {.about = "block + 1", .shapes = {{17, 3}}},
                 {.about = "one column: the sign", .shapes = {{7, 1}}},
                 {.about = "rows of zeros", .shapes = {{3, 4}}, .draws = {{0, 0}}, .step = 0x1p-50},

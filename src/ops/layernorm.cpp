@@ -119,6 +119,7 @@ OpRow layernorm_row() {
                 {.about = "four columns", .shapes = {{5, 4}, {4}, {4}}},
                 {.about = "one column: beta alone", .shapes = {{7, 1}, {1}, {1}}, .draws = {{0, 1}, {2, 0}, {0, 1}}},
                 {.about = "rank 3", .shapes = {{2, 3, 5}, {5}, {5}}},
+                {.about = "row block - 1", .shapes = {{255, 4}, {4}, {4}}},
                 {.about = "row block + 1", .shapes = {{257, 8}, {8}, {8}}},
                 {.about = "mean 1000", .shapes = {{3, 33}, {33}, {33}}, .draws = {{1e3, 1}, {0, 1}}, .float_tolerance = 5e-4}},  // measured 4e-5
       .rejects = {

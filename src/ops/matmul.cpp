@@ -154,6 +154,7 @@ OpRow matmul_bias_row() {
           .reference = [](const Tensors& in, const OpCase&) { return add_rows(matmul(in[0], in[1]), in[2]); },
           .cases = {{.about = "primes", .shapes = {{5, 13}, {7, 13}, {7}}},
                     {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}, {5}}},
+                    {.about = "mean 1000", .shapes = {{4, 17}, {3, 17}, {3}}, .draws = {{1e3, 1}, {0, 1}, {0, 1}}},
                     {.about = "few rows", .shapes = {{small_rows, 2}, {3, 2}, {3}}},
                     {.about = "one more row than few", .shapes = {{small_rows + 1, 2}, {3, 2}, {3}}},
                     {.about = "17 rows; two blocks and a tile and a row of w", .shapes = {{17, 3}, {105, 3}, {105}}}},

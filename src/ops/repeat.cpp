@@ -60,6 +60,7 @@ OpRow repeat_row() {
               },
           .cases = {{.about = "primes", .shapes = {{3, 5}}, .sizes = {7}},
                     {.about = "once", .shapes = {{4}}, .sizes = {1}},
+                    {.about = "column block - 1", .shapes = {{63}}, .sizes = {3}},
                     {.about = "column block + 1", .shapes = {{65}}, .sizes = {3}}},
           .rejects = {{.about = "a negative count", .shapes = {{3}}, .sizes = {-1}, .message = "repeat: a count of at least 0, got -1"}}};
 }

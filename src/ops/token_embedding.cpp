@@ -75,6 +75,7 @@ OpRow token_embedding_row() {
           },
       .cases = {{.about = "primes", .shapes = {{7, 5}}, .sizes = {7, 11}},
                 {.about = "one row", .shapes = {{1, 3}}, .sizes = {1, 4}},
+                {.about = "column block - 1", .shapes = {{3, 31}}, .sizes = {3, 5}},
                 {.about = "column block + 1", .shapes = {{3, 33}}, .sizes = {3, 5}}},
       .rejects = {{.about = "an id beyond the table", .shapes = {{3, 2}}, .sizes = {5, 4}, .message = "token_embedding: ids from 0 to 2, got 0 to 4"},
                   {.about = "no table", .shapes = {{3}}, .sizes = {3, 2}, .message = "token_embedding: table (V, C), got (3)"}}};

@@ -56,6 +56,7 @@ TEST_CASE("errors: one line of a bounded length, whatever stood in the file") {
   std::string some;
   for (int i = 0; i < 500; ++i) some += "猫";
   CHECK(said(cats) == some + " ... " + some.substr(0, 3 * 166));
+  CHECK(said(std::string(5000, '\x80')).size() < 2010);  // bytes that begin no character
 }
 
 TEST_CASE("pool: a buffer given back is used again") {

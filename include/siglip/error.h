@@ -49,8 +49,8 @@ inline std::string one_line(const std::string& text) {
   std::size_t left_out = text.size(), goes_on = text.size();
   if (text.size() > most) {
     left_out = most - last, goes_on = text.size() - last;
-    while (inside_character(left_out)) --left_out;
-    while (inside_character(goes_on)) ++goes_on;
+    for (int step = 0; step < 3 && inside_character(left_out); ++step) --left_out;
+    for (int step = 0; step < 3 && inside_character(goes_on); ++step) ++goes_on;
   }
   std::string line;
   for (std::size_t at = 0; at < text.size(); ++at) {

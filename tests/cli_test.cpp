@@ -508,7 +508,6 @@ TEST_CASE("cli: embeddings that are no numbers are an error") {
 
 TEST_CASE("cli: a picture that cannot be read is an error; with --skip-bad it is left out, unless it is alone") {
   const Shell& shell = trained();
-  std::ofstream(shell.folder / "empty.png");
   std::filesystem::create_directory(shell.folder / "some");
   for (const char* name : {"a.png", "c.png"})
     std::filesystem::copy_file(shell.folder / "shapes/val/00000.png", shell.folder / ("some/" + std::string(name)));

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <limits>
 #include <unordered_map>
-#include "core/product.h"
 #include "core/parallel.h"
+#include "core/product.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {

@@ -47,8 +47,7 @@ struct Settings {
 };
 
 // How the run read its data, unless flags say otherwise.
-TrainConfig configured(const Settings& s) {
-  TrainConfig config = settings_of_run(s.run);
+TrainConfig configured(const Settings& s, TrainConfig config) {
   const auto override = [](std::string& setting, const std::string& given) { setting = given.empty() ? setting : given; };
   override(config.data, s.data);
   override(config.candidates, s.candidates);
@@ -61,17 +60,17 @@ TrainConfig configured(const Settings& s) {
 
 void eval_verb(const Settings& s) {
   const auto start = std::chrono::steady_clock::now();
-  const TrainConfig config = configured(s);
+  const TrainConfig of_run = settings_of_run(s.run), config = configured(s, of_run);
   const Candidates candidates = as_wrong_use([&] { return Candidates::parse(config.candidates); });
   const Device device = find_device(s.device, "--device");
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
-  const bool of_the_run = s.data.empty() || s.data == settings_of_run(s.run).data;
+  const bool trained_on = config.data == of_run.data;
   DataOptions options = data_options(config);
-  if (!of_the_run) options.val_fraction = 0;  // nothing is held out of what was not trained on
+  if (!trained_on) options.val_fraction = 0;  // nothing is held out of it
   DataSet data = read_data(config.data, options);
-  if (!of_the_run && data.splits.size() == 1 && data.splits[0].name == "train") data.splits[0].name = "all";
+  if (!trained_on && data.splits.size() == 1 && data.splits[0].name == "train") data.splits[0].name = "all";
   if (!s.split.empty()) data.split(s.split);  // says which there are
 
   std::vector<NamedSamples> wanted, others;

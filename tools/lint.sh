@@ -22,7 +22,7 @@ done
 
 # Who includes whom: real, error → kernels → ops, loss;  tensor → tape → ops, loss → nn → train → tools, tests;  tensor → optim, data, io.
 forbid "kernels know neither Tensor nor tape" '#include "siglip/(tensor|tape|ops|nn|model|data|train)' src/kernels.h src/kernels.inc src/core/eigen.h src/core/parallel.h \
-  src/core/product.h src/core/small_product.h
+  src/core/product.h src/core/panels.h
 model='#include "siglip/(nn|model|train|siglip)\.h"|#include "(nn|train|report)/'
 # What runs reference cases and compares devices is above the model: both are about whole models.
 forbid "below nn nobody knows the model" "$model" src/core src/ops src/loss $(find src/check -type f ! -name 'reference*' ! -name 'device_model*') src/optim src/data include/siglip/tensor.h include/siglip/tape.h \

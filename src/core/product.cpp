@@ -1,26 +1,64 @@
-// product.cpp — Eigen's matrix product, compiled here and nowhere else.
+// product.cpp — c = a b, cut so that every number is read from a near cache most of the time.
+//
+// For each block of columns of c, and each depth of 512: b goes into panels, which stay in the second-level cache while the rows of a pass, 48 at a
+// time. The innermost loops are those of panels.h: a tile of rows, whose numbers are read where they lie, times a panel. A transposed `a` is
+// copied into tiles first: there its numbers lie a row apart.
+//
+// numerics  each element is the sum of depths of 512, each of them one chain of additions in the order of k: the blocks decide nothing else, so
+//           equal rows give equal bits wherever they lie
+#include <memory>
+#include <new>
+#include "core/panels.h"
 #include "core/product.h"
-#include "core/eigen.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-// Calls body(a, b) with the factors as Eigen knows them.
-template <class Body>
-void as_matrices(Factor a, Factor b, Dim I, Dim J, Dim K, const Body& body) {
-  if (a.transposed)
-    body(matrix(a.x, K, I, a.row).transpose(), matrix(b.x, K, J, b.row));
-  else if (b.transposed)
-    body(matrix(a.x, I, K, a.row), matrix(b.x, J, K, b.row).transpose());
-  else
-    body(matrix(a.x, I, K, a.row), matrix(b.x, K, J, b.row));
+constexpr Dim depth = 512, product_rows = 48;
+static_assert(product_rows % tile_rows == 0 && product_columns % panel == 0);
+
+// What a thread packs into: taken at its first product, kept until it ends.
+struct Packed {
+  static constexpr std::align_val_t alignment{64};
+  struct Free {
+    void operator()(Real* memory) const { ::operator delete[](memory, alignment); }
+  };
+  std::unique_ptr<Real, Free> memory{static_cast<Real*>(::operator new[](depth*(product_columns + product_rows) * sizeof(Real), alignment))};
+  Real* panels() const { return memory.get(); }
+  Real* tiles() const { return memory.get() + depth * product_columns; }
+};
+
+// a from (i, k) on
+Steps steps(Factor a, Dim i, Dim k) {
+  if (a.transposed) return {a.x + k * a.row + i, 1, a.row};
+  return {a.x + i * a.row + k, a.row, 1};
+}
+
+// Rows of a transposed factor, (I, K), in tiles: within a tile, numbers of one k lie side by side.
+Steps pack_tiles(Real* to, Steps a, Dim I, Dim K) {
+  for (Dim k = 0; k < K; ++k)
+    for (Dim i = 0; i < I; i += tile_rows) copy_up_to<tile_rows>(to + i * K + k * tile_rows, a.x + k * a.column + i, I - i);
+  return {to, K, tile_rows};
+}
+
+void multiply(Real* c, Dim c_row, Factor a, Factor b, Base base, Dim I, Dim J, Dim K) {
+  thread_local const Packed packed;
+  for (Dim j = 0; j < J; j += product_columns) {
+    const Dim columns = std::min(product_columns, J - j);
+    for (Dim k = 0; k == 0 || k < K; k += depth) {
+      const Dim deep = std::min(depth, K - k);
+      const Base from{base.row ? base.row + j : nullptr, base.result || k > 0};
+      pack_panels(packed.panels(), steps(b, k, j), deep, columns);
+      for (Dim i = 0; i < I; i += product_rows) {
+        const Dim rows = std::min(product_rows, I - i);
+        const Steps a_rows = a.transposed ? pack_tiles(packed.tiles(), steps(a, i, k), rows, deep) : steps(a, i, k);
+        panel_product(c + i * c_row + j, c_row, a_rows, packed.panels(), from, rows, columns, deep);
+      }
+    }
+  }
 }
 }  // namespace
 
-void product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K) {
-  as_matrices(a, b, I, J, K, [&](const auto& x, const auto& y) { matrix(c, I, J, c_row).noalias() = x * y; });
-}
+void product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K, const Real* bias) { multiply(c, c_row, a, b, {.row = bias}, I, J, K); }
 
-void add_product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K) {
-  as_matrices(a, b, I, J, K, [&](const auto& x, const auto& y) { matrix(c, I, J, c_row).noalias() += x * y; });
-}
+void add_product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K) { multiply(c, c_row, a, b, {.result = true}, I, J, K); }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -12,9 +12,12 @@ struct Factor {
 
 inline Factor transposed(Factor f) { return {f.x, f.row, !f.transposed}; }
 
-/// c = a b for a (I, K), b (K, J), c (I, J) whose rows start `c_row` numbers apart; one factor at most is transposed. On the calling thread:
-/// who wants more of them cuts c by the problem's sizes.
-void product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K);
+/// Columns of c whose part of b is packed at once: who cuts c for threads cuts it here.
+constexpr Dim product_columns = 192;
+
+/// c = a b for a (I, K), b (K, J), c (I, J) whose rows start `c_row` numbers apart; bias (J) is added to every row where it is not null. On the
+/// calling thread: who wants more of them cuts c by the problem's sizes.
+void product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K, const Real* bias = nullptr);
 /// c += a b
 void add_product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

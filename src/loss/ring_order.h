@@ -13,8 +13,8 @@ void ring_order(Dim B, Dim slots, const Visit& visit) {
     parallel_for(ring.count(), slots, [&](Dim block, Dim slot) { visit(ring.tile(block, ring.partner(step, block)), slot); });
 }
 
-/// Tiles that are visited at once: as many as there are threads and blocks, and at most 16: 16 MiB in float, and Eigen packs 0.8 MiB
-/// a thread besides, so that all of it stays within 32 MiB at any batch and on any machine.
+/// Tiles that are visited at once: as many as there are threads and blocks, and at most 16: 16 MiB in float, and products pack
+/// 0.5 MiB a thread besides, so that all of it stays within 32 MiB at any batch and on any machine.
 constexpr Dim most_tile_slots = 16;
 inline Dim tile_slots(Dim B, Dim count = threads()) { return std::min<Dim>({count, blocks(B, tile_edge(B)), most_tile_slots}); }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

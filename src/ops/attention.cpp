@@ -19,8 +19,8 @@
 #include <cmath>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/panels.h"
 #include "core/parallel.h"
-#include "core/small_product.h"
 #include "kernels.h"
 #include "siglip/error.h"
 #include "siglip/ops.h"
@@ -42,7 +42,7 @@ struct Workspace {
   template <bool add>
   void multiply(Real* c, Dim c_row, Steps a, Steps b, Dim I, Dim J, Dim K) const {
     pack_panels(panels, b, K, J);
-    small_product<add>(c, c_row, a, panels, I, J, K);
+    panel_product(c, c_row, a, panels, {.result = add}, I, J, K);
   }
 };
 
@@ -96,7 +96,7 @@ void cpu::attention_backward(Real* dq, Real* dk, Real* dv, Real* workspace, cons
     if (dv) w.multiply<true>(dv + key, C, {w.p, 1, w.row}, {dy + query, C, 1}, S, D, T);
     pack_panels(w.panels, {v + key, 1, C}, D, S);
     from_the_first(w.panels, v + key, S, D);
-    small_product<false>(w.dp, w.row, {dy + query, C, 1}, w.panels, T, S, D);
+    panel_product(w.dp, w.row, {dy + query, C, 1}, w.panels, {}, T, S, D);
     for (Dim i = 0; i < T; ++i) {  // dp becomes dl / √D
       const ArrayMap p(w.p + i * w.row, S);
       ArrayMap dp(w.dp + i * w.row, S);

@@ -6,14 +6,14 @@
 //           dw = dyᵀ x         dw_mk    += Σ_n dy_nm x_nk
 //           dbias = Σ_n dy_n   dbias_m  += Σ_n dy_nm
 // saves     x, w              cost  2 NMK operations forward, 4 NMK backward
-// numerics  Eigen's product, one thread in each block; few rows forward have a product of their own, where Eigen would spend its time on packing w.
-//           Block borders depend on N, M, K alone, so the bits do not depend on the threads
+// numerics  the product of core/product.cpp, one thread in each block; few rows forward go another way, since packing w would take longer than
+//           multiplying. Block borders depend on N, M, K alone, so the bits do not depend on the threads
 #include <algorithm>
 #include "check/rows.h"
 #include "core/eigen.h"
 #include "core/parallel.h"
+#include "core/panels.h"
 #include "core/product.h"
-#include "core/small_product.h"
 #include "kernels.h"
 #include "siglip/error.h"
 #include "siglip/ops.h"
@@ -28,10 +28,15 @@ Dim row_block(Dim N) {
   return std::max<Dim>(16, blocks(blocks(N, count), 16) * 16);
 }
 
-// Cut the columns of y as well, so that eight threads have work.
-Dim column_block(Dim N, Dim M) {
-  const Dim wanted = blocks(8, blocks(N, row_block(N)));
-  return std::max<Dim>(128, blocks(blocks(M, wanted), 64) * 64);
+// Blocks of y. Each packs its rows of w, so y is cut into few blocks downwards: as many as it takes for 16 in all, of 512 rows at least. Where that
+// gives less than 8, into narrower ones.
+struct Cut {
+  Dim rows, columns;
+};
+Cut forward_cut(Dim N, Dim M) {
+  const Dim down = std::min(blocks(N, 512), blocks(16, blocks(M, product_columns)));
+  const Dim wanted = blocks(8, down);
+  return {blocks(blocks(N, down), 48) * 48, std::min(product_columns, blocks(blocks(M, wanted), 32) * 32)};
 }
 
 // Too few for the packing of w to pay.
@@ -41,7 +46,7 @@ bool few_rows(Dim N) { return N <= small_rows; }
 void forward_of_few(Real* y, Real* panels, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
   parallel_blocks(N, panel, [=](Dim begin, Dim end) { pack_panels(panels + begin * K, {x + begin * K, 1, K}, K, end - begin); });
   parallel_blocks(M, 48, [=](Dim begin, Dim end) {  // whole tiles of 2, 6 or 8 rows
-    small_product_transposed(y + begin, M, {w + begin * K, K, 1}, panels, bias ? bias + begin : nullptr, end - begin, N, K);
+    panel_product_transposed(y + begin, M, {w + begin * K, K, 1}, panels, bias ? bias + begin : nullptr, end - begin, N, K);
   });
 }
 }  // namespace
@@ -58,15 +63,12 @@ void cpu::matmul_workspace(Dim* forward, Dim* backward, Dim N, Dim M, Dim K) {
 
 void cpu::matmul_forward(Real* y, Real* workspace, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
   if (few_rows(N)) return forward_of_few(y, workspace, x, w, bias, N, M, K);
-  const Dim rows = row_block(N), columns = column_block(N, M), across = blocks(M, columns);
-  parallel_for(blocks(N, rows) * across, [=](Dim block) {
-    const Dim n = block / across * rows, m = block % across * columns;
-    const Dim height = std::min(rows, N - n), width = std::min(columns, M - m);
-    Real* y_block = y + n * M + m;
-    const Factor x_block{x + n * K, K}, w_block{w + m * K, K};
-    if (!bias) return product(y_block, M, x_block, transposed(w_block), height, width, K);
-    for (Dim row = 0; row < height; ++row) std::copy_n(bias + m, width, y_block + row * M);
-    add_product(y_block, M, x_block, transposed(w_block), height, width, K);
+  const Cut cut = forward_cut(N, M);
+  const Dim down = blocks(N, cut.rows);
+  parallel_for(down * blocks(M, cut.columns), [=](Dim block) {
+    const Dim n = block % down * cut.rows, m = block / down * cut.columns;
+    product(y + n * M + m, M, {x + n * K, K}, transposed({w + m * K, K}), std::min(cut.rows, N - n), std::min(cut.columns, M - m), K,
+            bias ? bias + m : nullptr);
   });
 }
 
@@ -137,6 +139,8 @@ OpRow matmul_row() {
                     {.about = "a row vector", .shapes = {{19}, {6, 19}}},
                     {.about = "two blocks and a row", .shapes = {{1025, 2}, {3, 2}}},
                     {.about = "column blocks", .shapes = {{513, 2}, {259, 2}}},
+                    {.about = "two depths forward", .shapes = {{131, 513}, {3, 513}}},
+                    {.about = "two depths for dx", .shapes = {{131, 3}, {513, 3}}},
                     {.about = "17 rows; two blocks and a tile and a row of w", .shapes = {{17, 3}, {105, 3}}},
                     {.about = "mean 1000", .shapes = {{4, 17}, {3, 17}}, .draws = {{1e3, 1}, {0, 1}}}},
           .rejects = {

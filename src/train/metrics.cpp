@@ -1,7 +1,7 @@
 // metrics.cpp — ranks, recall, the best matches.
 //
-// The product kernel rounds by where a row lies in its tile, so two equal candidates may get scores that differ in the last bit. A rank must not:
-// tiles only sort out what is clear, and every score close to the right one's is made again by dot(), which knows no position.
+// A product rounds, in float, in an order of its own, so candidates that are equal but for rounding may come out either way. A rank must not depend
+// on it: tiles only sort out what is clear, and every score close to the right one's is made again by dot(), in double.
 #include "siglip/metrics.h"
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 # double, planted_float_bug() in float, for what only shows there. Each replacement stays within the memory of its tensors.
 
 # matmul
-planted_bug(ops/matmul "the bias is not added" [[if (!bias) return product]] [[if (!bias || N > 0) return product]])
+planted_bug(ops/matmul "the bias is not added" [[bias ? bias + m : nullptr]] [[N < 0 ? bias + m : nullptr]])
 planted_bug(ops/matmul "few rows take the bias of the first block" [[bias ? bias + begin : nullptr]] [[bias]])
 planted_bug(ops/matmul "the last panel of few rows is not packed" [[parallel_blocks(N, panel,]] [[parallel_blocks(N / panel * panel, panel,]])
 planted_bug(ops/matmul "dw is transposed"
@@ -12,6 +12,8 @@ planted_bug(ops/matmul "dx is assigned, not added" [[if (dx) add_product]] [[if 
 planted_bug(ops/matmul "the gradient of the bias is forgotten" [[add_shares(dbias, dbias_shares, M);]] "")
 planted_bug(ops/matmul "only the first block of rows gives its share of dw" [[for (Dim block = 0; block < count; ++block)]] [[for (Dim block = 0; block < 1; ++block)]])
 planted_bug(ops/matmul "the share of dbias is read, never written" [[if (dbias) matrix(dbias_shares + block * M, 1, M) = matrix(dy_block.x, height, M).colwise().sum();]] "")
+planted_bug(core/product "the second depth replaces the first" [[base.result || k > 0]] [[base.result]])
+planted_bug(core/product "the last tile of a transposed factor is not copied" [[i < I; i += tile_rows) copy_up_to]] [[i + tile_rows <= I; i += tile_rows) copy_up_to]])
 
 # add, add_rows, scale
 planted_bug(ops/add "the last element of dy is skipped" [[accumulate, y.grad(), z.grad(), z.size()]] [[accumulate, y.grad(), z.grad(), z.size() - 1]])

@@ -1,0 +1,173 @@
+// panels.h — the innermost product, of which all others are made: some rows times a panel of columns, their sums in vector registers.
+#pragma once
+#include <algorithm>
+#include <cstring>
+#include "core/blocks.h"
+
+namespace siglip::inline SIGLIP_FLAVOUR {
+/// A matrix as its reader steps through it: element (i, k) is at x[i * row + k * column]. One of the two steps is 1.
+struct Steps {
+  const Real* x;
+  Dim row, column;
+};
+
+/// What a processor's vector registers hold. lanes: numbers in one. panel: columns, two registers full. tile_rows: rows whose sums stay in
+/// registers, with room for a row of the panel: enough that no sum waits for the one before (a fused multiply-add gives its result four steps
+/// later, and two begin in each), few enough that none is put aside. small_rows: so many rows times a large weight are faster as they lie.
+#if defined(__AVX512F__)
+constexpr Dim lanes = 64 / sizeof(Real), tile_rows = 12, small_rows = 32;
+#elif defined(__AVX__)
+constexpr Dim lanes = 32 / sizeof(Real), tile_rows = 6, small_rows = 128;
+#else
+constexpr Dim lanes = 16 / sizeof(Real), tile_rows = 6, small_rows = 128;
+#endif
+constexpr Dim panel = 2 * lanes;
+
+/// The right factor lies in panels, row after row, the last one filled up with zeros: read in place, its rows would lie a multiple of 4096
+/// bytes apart in wide models, and fight for a few lines of the first-level cache.
+inline Dim panels_size(Dim K, Dim J) { return blocks(J, panel) * panel * K; }
+
+/// `count` numbers, but `most` of them at most: most often all of them, which the compiler then copies in a few instructions.
+template <Dim most>
+inline void copy_up_to(Real* to, const Real* from, Dim count) {
+  if (count >= most)
+    std::memcpy(to, from, most * sizeof(Real));
+  else
+    std::copy_n(from, count, to);
+}
+
+typedef Real Four __attribute__((vector_size(4 * sizeof(Real))));
+
+/// to(k, j) = from(j, k) for four rows j of four: rows of `from` start `from_row` apart, those of `to` `to_row`.
+inline void transpose_four(Real* to, Dim to_row, const Real* from, Dim from_row) {
+  Four row[4];
+  for (Dim j = 0; j < 4; ++j) std::memcpy(&row[j], from + j * from_row, sizeof row[j]);
+  const Four left01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5), right01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+  const Four left23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5), right23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+  const Four column[4] = {__builtin_shufflevector(left01, left23, 0, 1, 4, 5), __builtin_shufflevector(left01, left23, 2, 3, 6, 7),
+                          __builtin_shufflevector(right01, right23, 0, 1, 4, 5), __builtin_shufflevector(right01, right23, 2, 3, 6, 7)};
+  for (Dim k = 0; k < 4; ++k) std::memcpy(to + k * to_row, &column[k], sizeof column[k]);
+}
+
+/// Transposes `width` rows of `from`, K numbers each, into a panel: in strips that lie in the first-level cache while they are written.
+inline void pack_transposed(Real* to, const Real* from, Dim from_row, Dim K, Dim width) {
+  constexpr Dim strip = 64;
+  for (Dim begin = 0; begin < K; begin += strip) {
+    const Dim end = std::min(K, begin + strip), fours = begin + (end - begin) / 4 * 4;
+    for (Dim j = 0; j < width / 4 * 4; j += 4) {
+      for (Dim k = begin; k < fours; k += 4) transpose_four(to + k * panel + j, panel, from + j * from_row + k, from_row);
+      for (Dim k = fours; k < end; ++k)
+        for (Dim x = j; x < j + 4; ++x) to[k * panel + x] = from[x * from_row + k];
+    }
+    for (Dim j = width / 4 * 4; j < width; ++j)
+      for (Dim k = begin; k < end; ++k) to[k * panel + j] = from[j * from_row + k];
+  }
+}
+
+/// b (K, J) into `to`, which holds panels_size(K, J).
+inline void pack_panels(Real* to, Steps b, Dim K, Dim J) {
+  for (Dim first = 0; first < J; first += panel, to += panel * K) {
+    const Real* from = b.x + first * b.column;
+    const Dim width = std::min(panel, J - first);
+    if (width < panel) std::fill_n(to, panel * K, Real(0));
+    if (b.column == 1) {
+      for (Dim k = 0; k < K; ++k) copy_up_to<panel>(to + k * panel, from + k * b.row, width);
+    } else {
+      pack_transposed(to, from, b.column, K, width);
+    }
+  }
+}
+
+typedef Real Lanes __attribute__((vector_size(lanes * sizeof(Real))));
+typedef Real Sums[panel];  // a row of sums, one number for each column of a panel
+
+/// sums(i, j) = Σ_k a(i, k) b(k, j) for i < rows, j < lanes * registers, k < K, with b a panel; the order of additions over k is 0 … K-1.
+template <Dim rows, Dim registers>
+inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K) {
+  Lanes left[rows] = {}, right[rows] = {};
+  const Real* row[rows];
+  for (Dim i = 0; i < rows; ++i) row[i] = a.x + i * (a.column == 1 ? a.row : 1);
+  for (Dim k = 0; k < K; ++k) {
+    Lanes b_left, b_right;
+    std::memcpy(&b_left, b + k * panel, sizeof b_left);
+    if constexpr (registers == 2) std::memcpy(&b_right, b + k * panel + lanes, sizeof b_right);
+#pragma GCC unroll 12
+    for (Dim i = 0; i < rows; ++i) {
+      const Real a_ik = row[i][k * a.column];
+      left[i] += a_ik * b_left;
+      if constexpr (registers == 2) right[i] += a_ik * b_right;
+    }
+  }
+  for (Dim i = 0; i < rows; ++i) {
+    std::memcpy(sums[i], &left[i], sizeof left[i]);
+    if constexpr (registers == 2) std::memcpy(sums[i] + lanes, &right[i], sizeof right[i]);
+  }
+}
+
+/// The same for any rows <= tile_rows and width <= panel: a panel that is at most half full takes half the time.
+inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K, Dim rows, Dim width) {
+  const Dim step = a.column == 1 ? a.row : 1;  // from a row of the tile to the next
+  if (rows == tile_rows && width <= lanes) return product_tile<tile_rows, 1>(sums, a, b, K);
+  if (rows == tile_rows) return product_tile<tile_rows, 2>(sums, a, b, K);
+  Dim i = 0;
+  for (; i + 4 <= rows; i += 4) product_tile<4, 2>(sums + i, {a.x + i * step, a.row, a.column}, b, K);
+  for (; i < rows; ++i) product_tile<1, 2>(sums + i, {a.x + i * step, a.row, a.column}, b, K);
+}
+
+/// What a product's sums are added to: a row for all (null: zeros), or what stands in the result.
+struct Base {
+  const Real* row = nullptr;
+  bool result = false;
+};
+
+/// to = from + sums, a whole row of a panel. `to` may be `from`.
+inline void add_panel_row(Real* to, const Real* from, const Sums& sums) {
+  Lanes left, right, add_left, add_right;
+  std::memcpy(&left, from, sizeof left), std::memcpy(&right, from + lanes, sizeof right);
+  std::memcpy(&add_left, sums, sizeof left), std::memcpy(&add_right, sums + lanes, sizeof right);
+  left += add_left, right += add_right;
+  std::memcpy(to, &left, sizeof left), std::memcpy(to + lanes, &right, sizeof right);
+}
+
+/// c(i, j) = base + Σ_k a(i, k) b(k, j) for i < I, j < J, k < K; rows of c are contiguous, `c_row` apart. Tiles of a start a.row * tile_rows apart.
+inline void panel_product(Real* c, Dim c_row, Steps a, const Real* b, Base base, Dim I, Dim J, Dim K) {
+  static constexpr Real zeros[panel] = {};
+  Sums sums[tile_rows];
+  for (Dim j = 0; j < J; j += panel, b += panel * K) {
+    const Dim width = std::min(panel, J - j);
+    for (Dim i = 0; i < I; i += tile_rows) {
+      const Dim rows = std::min(tile_rows, I - i);
+      for (Dim r = 0; r < rows; ++r) {  // on their way while the sums grow
+        __builtin_prefetch(c + (i + r) * c_row + j, 1);
+        __builtin_prefetch(c + (i + r) * c_row + j + width - 1, 1);
+      }
+      product_tile(sums, {a.x + i * a.row, a.row, a.column}, b, K, rows, width);
+      for (Dim r = 0; r < rows; ++r) {
+        Real* to = c + (i + r) * c_row + j;
+        const Real* from = base.result ? to : base.row ? base.row + j : zeros;
+        if (width == panel)
+          add_panel_row(to, from, sums[r]);
+        else
+          for (Dim x = 0; x < width; ++x) to[x] = from[x] + sums[r][x];
+      }
+    }
+  }
+}
+
+/// The transpose into c: element (i, j) lies at c[j * c_row + i], and bias_i is its first addend where bias is not null. Every tile of rows of a is
+/// used for all panels while it is in the first-level cache: for an `a` that is large and read once, a learned weight.
+inline void panel_product_transposed(Real* c, Dim c_row, Steps a, const Real* b, const Real* bias, Dim I, Dim J, Dim K) {
+  Sums sums[tile_rows];
+  for (Dim i = 0; i < I; i += tile_rows) {
+    const Dim rows = std::min(tile_rows, I - i);
+    for (Dim j = 0; j < J; j += panel) {
+      const Dim width = std::min(panel, J - j);
+      product_tile(sums, {a.x + i * a.row, a.row, a.column}, b + j * K, K, rows, width);
+      for (Dim x = 0; x < width; ++x) {
+        Real* to = c + (j + x) * c_row + i;
+        for (Dim r = 0; r < rows; ++r) to[r] = bias ? bias[i + r] + sums[r][x] : sums[r][x];
+      }
+    }
+  }
+}
+}  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -5,6 +5,7 @@
 #include <vector>
 #include "core/panels.h"
 #include "core/product.h"
+#include "siglip/ops.h"
 #include "siglip/rng.h"
 
 using namespace siglip;
@@ -82,4 +83,8 @@ TEST_CASE("product: equal rows and columns give equal bits wherever they lie") {
   Dim other = 0;
   for (const Real x : c) other += x != c[0];
   CHECK(other == 0);
+}
+
+TEST_CASE("product: many rows times no row of w are nothing") {
+  CHECK(matmul(Tensor::full({small_rows + 1, 3}, 1), Tensor({0, 3})).shape() == Shape{small_rows + 1, 0});
 }

@@ -9,6 +9,7 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 struct Steps {
   const Real* x;
   Dim row, column;
+  Dim in_tile() const { return column == 1 ? row : 1; }  // from a row of a tile to the next
 };
 
 /// What a processor's vector registers hold. lanes: numbers in one. panel: columns, two registers full. tile_rows: rows whose sums stay in
@@ -86,7 +87,7 @@ template <Dim rows, Dim registers>
 inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K) {
   Lanes left[rows] = {}, right[rows] = {};
   const Real* row[rows];
-  for (Dim i = 0; i < rows; ++i) row[i] = a.x + i * (a.column == 1 ? a.row : 1);
+  for (Dim i = 0; i < rows; ++i) row[i] = a.x + i * a.in_tile();
   for (Dim k = 0; k < K; ++k) {
     Lanes b_left, b_right;
     std::memcpy(&b_left, b + k * panel, sizeof b_left);
@@ -106,12 +107,11 @@ inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K) {
 
 /// The same for any rows <= tile_rows and width <= panel: a panel that is at most half full takes half the time.
 inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K, Dim rows, Dim width) {
-  const Dim step = a.column == 1 ? a.row : 1;  // from a row of the tile to the next
   if (rows == tile_rows && width <= lanes) return product_tile<tile_rows, 1>(sums, a, b, K);
   if (rows == tile_rows) return product_tile<tile_rows, 2>(sums, a, b, K);
   Dim i = 0;
-  for (; i + 4 <= rows; i += 4) product_tile<4, 2>(sums + i, {a.x + i * step, a.row, a.column}, b, K);
-  for (; i < rows; ++i) product_tile<1, 2>(sums + i, {a.x + i * step, a.row, a.column}, b, K);
+  for (; i + 4 <= rows; i += 4) product_tile<4, 2>(sums + i, {a.x + i * a.in_tile(), a.row, a.column}, b, K);
+  for (; i < rows; ++i) product_tile<1, 2>(sums + i, {a.x + i * a.in_tile(), a.row, a.column}, b, K);
 }
 
 /// What a product's sums are added to: a row for all (null: zeros), or what stands in the result.

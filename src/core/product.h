@@ -12,8 +12,8 @@ struct Factor {
 
 inline Factor transposed(Factor f) { return {f.x, f.row, !f.transposed}; }
 
-/// Columns of c whose part of b is packed at once: who cuts c for threads cuts it here.
-constexpr Dim product_columns = 192;
+/// Rows of c, whole tiles, for which a part of a is near; columns of c whose part of b is packed at once. Who cuts c for threads cuts it there.
+constexpr Dim product_rows = 48, product_columns = 192;
 
 /// c = a b for a (I, K), b (K, J), c (I, J) whose rows start `c_row` numbers apart; bias (J) is added to every row where it is not null. On the
 /// calling thread: who wants more of them cuts c by the problem's sizes.

@@ -21,11 +21,14 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
+// About n / count, in whole units; at least one, also of nothing.
+Dim share(Dim n, Dim count, Dim unit) { return std::max(unit, blocks(blocks(n, count), unit) * unit); }
+
 // Rows of x in a block: about 512, so that packing w for each block is small beside the product, and at most 16 blocks, so that the partial sums
 // of dw stay few; all of nearly the same height, so that no thread waits for another.
 Dim row_block(Dim N) {
   const Dim count = std::clamp<Dim>(blocks(N, 512), 1, 16);
-  return std::max<Dim>(16, blocks(blocks(N, count), 16) * 16);
+  return share(N, count, 16);
 }
 
 // Blocks of y. Each packs its rows of w, so y is cut into few blocks downwards: as many as it takes for 16 in all, of 512 rows at least. Where that
@@ -34,9 +37,8 @@ struct Cut {
   Dim rows, columns;
 };
 Cut forward_cut(Dim N, Dim M) {
-  const Dim down = std::min(blocks(N, 512), blocks(16, blocks(M, product_columns)));
-  const Dim wanted = blocks(8, down);
-  return {blocks(blocks(N, down), 48) * 48, std::min(product_columns, blocks(blocks(M, wanted), 32) * 32)};
+  const Dim down = std::min(blocks(N, 512), blocks(16, std::max<Dim>(1, blocks(M, product_columns))));
+  return {share(N, down, product_rows), std::min(product_columns, share(M, blocks(8, down), 32))};
 }
 
 // Too few for the packing of w to pay.
@@ -45,7 +47,7 @@ bool few_rows(Dim N) { return N <= small_rows; }
 // x in panels of rows, which all threads share; then each takes its rows of w, where they lie.
 void forward_of_few(Real* y, Real* panels, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
   parallel_blocks(N, panel, [=](Dim begin, Dim end) { pack_panels(panels + begin * K, {x + begin * K, 1, K}, K, end - begin); });
-  parallel_blocks(M, 48, [=](Dim begin, Dim end) {  // whole tiles of 2, 6 or 8 rows
+  parallel_blocks(M, product_rows, [=](Dim begin, Dim end) {
     panel_product_transposed(y + begin, M, {w + begin * K, K, 1}, panels, bias ? bias + begin : nullptr, end - begin, N, K);
   });
 }

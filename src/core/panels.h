@@ -82,6 +82,10 @@ inline void pack_panels(Real* to, Steps b, Dim K, Dim J) {
 typedef Real Lanes __attribute__((vector_size(lanes * sizeof(Real))));
 typedef Real Sums[panel];  // a row of sums, one number for each column of a panel
 
+/// One rounding where the processor has fused multiply-adds. A function of its own: among a sanitizer's checks a compiler finds product and sum
+/// apart, and would fuse them in some tiles and not in others.
+inline Lanes multiply_add(Lanes sum, Real a, Lanes b) { return sum + a * b; }
+
 /// sums(i, j) = Σ_k a(i, k) b(k, j) for i < rows, j < lanes * registers, k < K, with b a panel; the order of additions over k is 0 … K-1.
 template <Dim rows, Dim registers>
 inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K) {
@@ -95,8 +99,8 @@ inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K) {
 #pragma GCC unroll 12
     for (Dim i = 0; i < rows; ++i) {
       const Real a_ik = row[i][k * a.column];
-      left[i] += a_ik * b_left;
-      if constexpr (registers == 2) right[i] += a_ik * b_right;
+      left[i] = multiply_add(left[i], a_ik, b_left);
+      if constexpr (registers == 2) right[i] = multiply_add(right[i], a_ik, b_right);
     }
   }
   for (Dim i = 0; i < rows; ++i) {

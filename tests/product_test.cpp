@@ -5,6 +5,7 @@
 #include <vector>
 #include "core/panels.h"
 #include "core/product.h"
+#include "siglip/error.h"
 #include "siglip/ops.h"
 #include "siglip/rng.h"
 
@@ -83,6 +84,27 @@ TEST_CASE("product: equal rows and columns give equal bits wherever they lie") {
   Dim other = 0;
   for (const Real x : c) other += x != c[0];
   CHECK(other == 0);
+}
+
+TEST_CASE("matmul: a row has the same bits alone, among many, and times a packed weight") {
+  const Dim N = small_rows + 1, M = 2 * panel + 3;
+  for (const Dim K : {Dim(1), Dim(37), depth, depth + 1, 2 * depth + 5}) {
+    INFO("K ", K);
+    const std::vector<Real> rows = numbers(static_cast<std::size_t>(N * K), 7), row(rows.begin(), rows.begin() + K);
+    const Tensor w = Tensor::from({M, K}, numbers(static_cast<std::size_t>(M * K), 8)),
+                 bias = Tensor::from({M}, numbers(static_cast<std::size_t>(M), 9));
+    const Tensor x = Tensor::from({N, K}, rows), first = Tensor::from({1, K}, row);
+    const Tensor packed_w = packed(w);
+    const std::vector<Real> many = matmul(x, w, bias).to_vector(), one(many.begin(), many.begin() + M);
+    CHECK(matmul(x, w, bias, packed_w).to_vector() == many);
+    CHECK(matmul(first, w, bias).to_vector() == one);
+    CHECK(matmul(first, w, bias, packed_w).to_vector() == one);
+  }
+}
+
+TEST_CASE("packed: a weight is a matrix") {
+  CHECK_THROWS_WITH_AS(packed(Tensor({3})), "packed: w has shape (M, K), got (3)", Error);
+  CHECK(!packed(Tensor({0, 3})).defined());
 }
 
 TEST_CASE("product: many rows times no row of w are nothing") {

@@ -101,6 +101,7 @@ done
 # What reads as one program has no conditional parts, and is finished.
 forbid "no conditional compilation in a page" '^ *# *(if|ifdef|ifndef|else|elif|endif)\b' src/ops src/loss src/nn src/optim src/train
 forbid "finished, or not there" '\b(TODO|FIXME|XXX)\b' include src tools tests
+forbid "nothing depends on the time of day, which may go backwards, nor on the locale" '\b(system_clock|gettimeofday|CLOCK_REALTIME|setlocale|localtime|gmtime)\b|[^a-z_]time\((nullptr|NULL|0|&)|std::locale' src include tools tests
 forbid "the bits must not depend on the threads" 'reduction *\(|omp atomic|omp critical|[^a-z_]s?rand\(\)' src include
 
 # The example stands in three places, word for word.

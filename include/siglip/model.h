@@ -24,6 +24,9 @@ struct VisionTower {
   Tensor pooled(const Tensor& images, Tensors* states = nullptr) const;
   /// images (B, 3, S, S) in [-1, 1] → (B, E), unit rows.
   Tensor operator()(const Tensor& images) const { return l2_normalize(pooled(images)); }
+  /// For many batches: products no longer pack the weights (ops.h, packed()). The same bits, and nearly the weights' memory once more; once they
+  /// change, call it again.
+  void pack();
   void collect(Parameters& all) const;
 };
 
@@ -39,6 +42,7 @@ struct TextTower {
   /// ids (B, T), padded to exactly T → (B, E), before normalisation. `states` as above.
   Tensor pooled(const Ids& ids, Tensors* states = nullptr) const;
   Tensor operator()(const Ids& ids) const { return l2_normalize(pooled(ids)); }
+  void pack();  // as above
   void collect(Parameters& all) const;
 };
 

@@ -8,9 +8,11 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 /// y = x wᵀ + bias. weight (M, K), bias (M)
 struct Linear {
   Tensor weight, bias;
+  Tensor packed_weight;  // after pack(), for a weight that no longer changes
   Linear() = default;
   Linear(Dim outputs, Dim inputs) : weight({outputs, inputs}), bias({outputs}) {}
-  Tensor operator()(const Tensor& x) const { return matmul(x, weight, bias); }
+  Tensor operator()(const Tensor& x) const { return matmul(x, weight, bias, packed_weight); }
+  void pack() { packed_weight = packed(weight); }
   void collect(Parameters& all, const std::string& name) const;
 };
 
@@ -30,6 +32,7 @@ struct SelfAttention {
   SelfAttention() = default;
   SelfAttention(Dim width, Dim heads_) : q_proj(width, width), k_proj(width, width), v_proj(width, width), out_proj(width, width), heads(heads_) {}
   Tensor operator()(const Tensor& x) const { return out_proj(attention(q_proj(x), k_proj(x), v_proj(x), heads)); }
+  void pack() { q_proj.pack(), k_proj.pack(), v_proj.pack(), out_proj.pack(); }
   void collect(Parameters& all, const std::string& name) const;
 };
 
@@ -39,6 +42,7 @@ struct Mlp {
   Mlp() = default;
   Mlp(Dim width, Dim hidden) : fc1(hidden, width), fc2(width, hidden) {}
   Tensor operator()(const Tensor& x) const { return fc2(gelu(fc1(x))); }
+  void pack() { fc1.pack(), fc2.pack(); }
   void collect(Parameters& all, const std::string& name) const;
 };
 
@@ -53,6 +57,7 @@ struct Block {
     const Tensor y = add(x, self_attn(layer_norm1(x)));
     return add(y, mlp(layer_norm2(y)));
   }
+  void pack() { self_attn.pack(), mlp.pack(); }
   void collect(Parameters& all, const std::string& name) const;
 };
 
@@ -75,6 +80,7 @@ struct MapHead {
         mlp(width, hidden),
         heads(heads_) {}
   Tensor operator()(const Tensor& x) const;
+  void pack() { out_proj.pack(), mlp.pack(); }
   void collect(Parameters& all, const std::string& name) const;
 };
 }  // namespace siglip::inline SIGLIP_FLAVOUR

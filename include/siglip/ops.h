@@ -6,8 +6,13 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// y = x wᵀ + bias. A weight row belongs to one output, as in published checkpoints.
-/// shapes    x (..., K), w (M, K), bias (M) or none, y (..., M)
-Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias = {});
+/// shapes    x (..., K), w (M, K), bias (M) or none, packed_w packed(w) or none, y (..., M)
+Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Tensor& packed_w = {});
+
+/// A copy of w in the order in which products on its device read it, as large as w: for a weight that many batches are multiplied by and that no
+/// longer changes. Given to matmul() with w, it saves packing w anew; the result has the same bits. Undefined where products read w as it lies.
+/// shapes    w (M, K)
+Tensor packed(const Tensor& w);
 
 /// How matrix products on `device` treat their factors from now on, forward and backward: as they are (f32, where every program starts), or
 /// rounded, which tensor cores are faster with. A double build always takes them as they are.

@@ -25,6 +25,8 @@ struct Pretrained {
   /// checksums.txt, as those that train writes have, the file that is not as it was saved: then every file but the training state is read once, the
   /// weights whole. Without checksums.txt, as published, weights are read where they are used.
   static Pretrained load(const std::string& path);
+  /// Packs the weights of each tower (VisionTower::pack()) that so many pictures or texts repay it for, if the machine has memory to spare.
+  void expect(std::size_t images, std::size_t texts);
   // Computed where the model lies (move_to(model.parameters(), Device::cuda)), in batches; the result is on the CPU. Throws Error for embeddings
   // that are not finite, as those of damaged weights.
   Tensor embed(const std::vector<Image>& images) const;       // (N, E), unit rows

@@ -6,6 +6,7 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 OpRow matmul_row();
 OpRow matmul_bias_row();
+OpRow matmul_packed_row();
 OpRow add_row();
 OpRow add_rows_row();
 OpRow scale_row();

@@ -24,6 +24,10 @@ constexpr Dim lanes = 16 / sizeof(Real), tile_rows = 6, small_rows = 128;
 #endif
 constexpr Dim panel = 2 * lanes;
 
+/// Every product over k is a sum of depths of 512, each of them one chain of additions in the order of k: a panel of so many rows stays in a near
+/// cache.
+constexpr Dim depth = 512;
+
 /// The right factor lies in panels, row after row, the last one filled up with zeros: read in place, its rows would lie a multiple of 4096
 /// bytes apart in wide models, and fight for a few lines of the first-level cache.
 inline Dim panels_size(Dim K, Dim J) { return blocks(J, panel) * panel * K; }
@@ -158,18 +162,20 @@ inline void panel_product(Real* c, Dim c_row, Steps a, const Real* b, Base base,
   }
 }
 
-/// The transpose into c: element (i, j) lies at c[j * c_row + i], and bias_i is its first addend where bias is not null. Every tile of rows of a is
-/// used for all panels while it is in the first-level cache: for an `a` that is large and read once, a learned weight.
+/// The transpose into c, for any K: element (i, j) lies at c[j * c_row + i], and bias_i is its first addend where bias is not null. Every tile of
+/// rows of a is used for all panels while it is in the first-level cache: for an `a` that is large and read once, a learned weight.
 inline void panel_product_transposed(Real* c, Dim c_row, Steps a, const Real* b, const Real* bias, Dim I, Dim J, Dim K) {
   Sums sums[tile_rows];
   for (Dim i = 0; i < I; i += tile_rows) {
     const Dim rows = std::min(tile_rows, I - i);
     for (Dim j = 0; j < J; j += panel) {
       const Dim width = std::min(panel, J - j);
-      product_tile(sums, {a.x + i * a.row, a.row, a.column}, b + j * K, K, rows, width);
-      for (Dim x = 0; x < width; ++x) {
-        Real* to = c + (j + x) * c_row + i;
-        for (Dim r = 0; r < rows; ++r) to[r] = bias ? bias[i + r] + sums[r][x] : sums[r][x];
+      for (Dim k = 0; k == 0 || k < K; k += depth) {
+        product_tile(sums, {a.x + i * a.row + k * a.column, a.row, a.column}, b + j * K + k * panel, std::min(depth, K - k), rows, width);
+        for (Dim x = 0; x < width; ++x) {
+          Real* to = c + (j + x) * c_row + i;
+          for (Dim r = 0; r < rows; ++r) to[r] = (k > 0 ? to[r] : bias ? bias[i + r] : Real(0)) + sums[r][x];
+        }
       }
     }
   }

@@ -5,7 +5,7 @@
 // copied into tiles first: there its numbers lie a row apart.
 //
 // numerics  each element is the sum of depths of 512, each of them one chain of additions in the order of k: the blocks decide nothing else, so
-//           equal rows give equal bits wherever they lie
+//           equal rows give equal bits wherever they lie, and so does a factor that was packed before
 #include <memory>
 #include <new>
 #include "core/panels.h"
@@ -13,7 +13,6 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-constexpr Dim depth = 512;
 static_assert(product_rows % tile_rows == 0 && product_columns % panel == 0);
 
 // What a thread packs into: taken at its first product, kept until it ends.
@@ -26,11 +25,23 @@ struct Packed {
   Real* panels() const { return memory.get(); }
   Real* tiles() const { return memory.get() + depth * product_columns; }
 };
+const Packed& this_thread() {
+  thread_local const Packed packed;
+  return packed;
+}
 
 // a from (i, k) on
 Steps steps(Factor a, Dim i, Dim k) {
   if (a.transposed) return {a.x + k * a.row + i, 1, a.row};
   return {a.x + i * a.row + k, a.row, 1};
+}
+
+// What multiply() asks for: panels of b, packed when they are wanted.
+auto packing(Factor b) {
+  return [b](Dim k, Dim j, Dim deep, Dim columns) {
+    pack_panels(this_thread().panels(), steps(b, k, j), deep, columns);
+    return this_thread().panels();
+  };
 }
 
 // Rows of a transposed factor, (I, K), in tiles: within a tile, numbers of one k lie side by side.
@@ -40,25 +51,46 @@ Steps pack_tiles(Real* to, Steps a, Dim I, Dim K) {
   return {to, K, tile_rows};
 }
 
-void multiply(Real* c, Dim c_row, Factor a, Factor b, Base base, Dim I, Dim J, Dim K) {
-  thread_local const Packed packed;
+// The last panel is filled up.
+Dim packed_columns(Dim J) { return blocks(J, panel) * panel; }
+
+// panels(k, j, deep, columns): columns j on, rows k on of b in panels.
+template <typename Panels>
+void multiply(Real* c, Dim c_row, Factor a, const Panels& panels, Base base, Dim I, Dim J, Dim K) {
   for (Dim j = 0; j < J; j += product_columns) {
     const Dim columns = std::min(product_columns, J - j);
     for (Dim k = 0; k == 0 || k < K; k += depth) {
       const Dim deep = std::min(depth, K - k);
       const Base from{base.row ? base.row + j : nullptr, base.result || k > 0};
-      pack_panels(packed.panels(), steps(b, k, j), deep, columns);
+      const Real* near = panels(k, j, deep, columns);
       for (Dim i = 0; i < I; i += product_rows) {
         const Dim rows = std::min(product_rows, I - i);
-        const Steps a_rows = a.transposed ? pack_tiles(packed.tiles(), steps(a, i, k), rows, deep) : steps(a, i, k);
-        panel_product(c + i * c_row + j, c_row, a_rows, packed.panels(), from, rows, columns, deep);
+        const Steps a_rows = a.transposed ? pack_tiles(this_thread().tiles(), steps(a, i, k), rows, deep) : steps(a, i, k);
+        panel_product(c + i * c_row + j, c_row, a_rows, near, from, rows, columns, deep);
       }
     }
   }
 }
 }  // namespace
 
-void product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K, const Real* bias) { multiply(c, c_row, a, b, {.row = bias}, I, J, K); }
+Dim packed_size(Dim K, Dim J) { return packed_columns(J) * K; }
 
-void add_product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K) { multiply(c, c_row, a, b, {.result = true}, I, J, K); }
+// Depths lie one after another, each in panels of all columns.
+void pack(Real* packed, Factor b, Dim K, Dim J, Dim first, Dim last) {
+  for (Dim k = 0; k < K; k += depth) {
+    const Dim deep = std::min(depth, K - k);
+    pack_panels(packed + k * packed_columns(J) + first * deep, steps(b, k, first), deep, last - first);
+  }
+}
+
+void packed_product(Real* c, Dim c_row, Factor a, PackedFactor b, Dim I, Dim J, Dim K, const Real* bias) {
+  const auto panels = [b](Dim k, Dim j, Dim deep, Dim) { return b.x + k * packed_columns(b.J) + (b.first + j) * deep; };
+  multiply(c, c_row, a, panels, {.row = bias}, I, J, K);
+}
+
+void product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K, const Real* bias) {
+  multiply(c, c_row, a, packing(b), {.row = bias}, I, J, K);
+}
+
+void add_product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K) { multiply(c, c_row, a, packing(b), {.result = true}, I, J, K); }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -15,9 +15,19 @@ inline Factor transposed(Factor f) { return {f.x, f.row, !f.transposed}; }
 /// Rows of c, whole tiles, for which a part of a is near; columns of c whose part of b is packed at once. Who cuts c for threads cuts it there.
 constexpr Dim product_rows = 48, product_columns = 192;
 
+/// A factor (K, J) as products read it, for one that is used again and again: its numbers, and the first column that is meant, where a panel begins.
+struct PackedFactor {
+  const Real* x;
+  Dim J, first = 0;
+};
+Dim packed_size(Dim K, Dim J);
+/// Writes columns `first` to `last` of b, panels of them, into a packed factor (K, J).
+void pack(Real* packed, Factor b, Dim K, Dim J, Dim first, Dim last);
+
 /// c = a b for a (I, K), b (K, J), c (I, J) whose rows start `c_row` numbers apart; bias (J) is added to every row where it is not null. On the
 /// calling thread: who wants more of them cuts c by the problem's sizes.
 void product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K, const Real* bias = nullptr);
+void packed_product(Real* c, Dim c_row, Factor a, PackedFactor b, Dim I, Dim J, Dim K, const Real* bias = nullptr);  // the same bits
 /// c += a b
 void add_product(Real* c, Dim c_row, Factor a, Factor b, Dim I, Dim J, Dim K);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -40,6 +40,11 @@ Tensor VisionTower::pooled(const Tensor& images, Tensors* states) const {
   return head(hidden(images, states));
 }
 
+void VisionTower::pack() {
+  for (Block& block : blocks) block.pack();
+  if (has_head) head.pack();
+}
+
 void VisionTower::collect(Parameters& all) const {
   all.push_back({"vision_model.embeddings.patch_embedding.weight", patch_weight, true});
   all.push_back({"vision_model.embeddings.patch_embedding.bias", patch_bias});
@@ -60,6 +65,11 @@ Tensor TextTower::pooled(const Ids& ids, Tensors* states) const {
   require(ids.shape().size() == 2 && ids.shape()[1] == positions.dim(0), "TextTower", "ids (B, ", positions.dim(0),
           "): every text is padded to the full length, because the last position is pooled; got shape ", ids.shape());
   return head(take_last_token(final_layer_norm(through_blocks(add_rows(token_embedding(ids, tokens), positions), blocks, states))));
+}
+
+void TextTower::pack() {
+  for (Block& block : blocks) block.pack();
+  head.pack();
 }
 
 void TextTower::collect(Parameters& all) const {

@@ -7,7 +7,8 @@
 //           dbias = Σ_n dy_n   dbias_m  += Σ_n dy_nm
 // saves     x, w              cost  2 NMK operations forward, 4 NMK backward
 // numerics  the product of core/product.cpp, one thread in each block; few rows forward go another way, since packing w would take longer than
-//           multiplying. Block borders depend on N, M, K alone, so the bits do not depend on the threads
+//           multiplying, unless w came packed. Forward, every way gives a row the same bits, in a batch of any size; backward, block borders depend
+//           on N, M, K alone. So the bits do not depend on the threads
 #include <algorithm>
 #include "check/rows.h"
 #include "core/eigen.h"
@@ -63,14 +64,24 @@ void cpu::matmul_workspace(Dim* forward, Dim* backward, Dim N, Dim M, Dim K) {
   *backward = blocks(N, row_block(N)) * M * (K + 1);
 }
 
-void cpu::matmul_forward(Real* y, Real* workspace, const Real* x, const Real* w, const Real* bias, Dim N, Dim M, Dim K) {
-  if (few_rows(N)) return forward_of_few(y, workspace, x, w, bias, N, M, K);
+void cpu::matmul_packed_size(Dim* size, Dim M, Dim K) { *size = packed_size(K, M); }
+
+void cpu::matmul_pack(Real* packed, const Real* w, Dim M, Dim K) {
+  parallel_blocks(M, panel, [=](Dim begin, Dim end) { pack(packed, transposed({w, K}), K, M, begin, end); });
+}
+
+void cpu::matmul_forward(Real* y, Real* workspace, const Real* x, const Real* w, const Real* packed, const Real* bias, Dim N, Dim M, Dim K) {
+  if (few_rows(N) && !packed) return forward_of_few(y, workspace, x, w, bias, N, M, K);
   const Cut cut = forward_cut(N, M);
   const Dim down = blocks(N, cut.rows);
   parallel_for(down * blocks(M, cut.columns), [=](Dim block) {
-    const Dim n = block % down * cut.rows, m = block / down * cut.columns;
-    product(y + n * M + m, M, {x + n * K, K}, transposed({w + m * K, K}), std::min(cut.rows, N - n), std::min(cut.columns, M - m), K,
-            bias ? bias + m : nullptr);
+    const Dim n = block % down * cut.rows, m = block / down * cut.columns, rows = std::min(cut.rows, N - n), columns = std::min(cut.columns, M - m);
+    const Factor x_rows{x + n * K, K};
+    const Real* first = bias ? bias + m : nullptr;
+    if (packed)
+      packed_product(y + n * M + m, M, x_rows, {packed, M, m}, rows, columns, K, first);
+    else
+      product(y + n * M + m, M, x_rows, transposed({w + m * K, K}), rows, columns, K, first);
   });
 }
 
@@ -113,7 +124,17 @@ struct Matmul final : Op {
 };
 }  // namespace
 
-Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias) {
+Tensor packed(const Tensor& w) {
+  require(w.rank() == 2, "packed", "w has shape (M, K), got ", w.shape());
+  Dim size = 0;
+  LAUNCH(w.device(), matmul_packed_size, &size, w.dim(0), w.dim(1));
+  if (size == 0) return {};
+  Tensor result({size}, w.device());
+  LAUNCH(w.device(), matmul_pack, result.data(), w.data(), w.dim(0), w.dim(1));
+  return result;
+}
+
+Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& packed_w) {
   require(w.rank() == 2 && w.dim(1) >= 1, "matmul", "w has shape (M, K), K >= 1, got ", w.shape());
   require(x.rank() >= 1 && x.columns() == w.dim(1), "matmul", "columns of x = columns of w = ", w.dim(1), ", got x of shape ", x.shape());
   require(!bias.defined() || bias.shape() == Shape{w.dim(0)}, "matmul", "bias has shape (", w.dim(0), "), got ", bias.shape());
@@ -123,8 +144,8 @@ Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias) {
   Dim forward = 0, backward = 0;
   LAUNCH(x.device(), matmul_workspace, &forward, &backward, x.rows(), w.dim(0), w.dim(1));
   const Tensor workspace({forward}, x.device());
-  LAUNCH(x.device(), matmul_forward, y.data(), workspace.data(), x.data(), w.data(), bias.defined() ? bias.data() : nullptr, x.rows(), w.dim(0),
-         w.dim(1));
+  LAUNCH(x.device(), matmul_forward, y.data(), workspace.data(), x.data(), w.data(), packed_w.defined() ? packed_w.data() : nullptr,
+         bias.defined() ? bias.data() : nullptr, x.rows(), w.dim(0), w.dim(1));
   return recorded(y, {x, w, bias}, Matmul(x, w, bias, y));
 }
 
@@ -142,6 +163,7 @@ OpRow matmul_row() {
                     {.about = "two blocks and a row", .shapes = {{1025, 2}, {3, 2}}},
                     {.about = "column blocks", .shapes = {{513, 2}, {259, 2}}},
                     {.about = "two depths forward", .shapes = {{131, 513}, {3, 513}}},
+                    {.about = "two depths of few rows", .shapes = {{2, 513}, {3, 513}}},
                     {.about = "two depths for dx", .shapes = {{131, 3}, {513, 3}}},
                     {.about = "17 rows; two blocks and a tile and a row of w", .shapes = {{17, 3}, {105, 3}}},
                     {.about = "mean 1000", .shapes = {{4, 17}, {3, 17}}, .draws = {{1e3, 1}, {0, 1}}}},
@@ -165,5 +187,21 @@ OpRow matmul_bias_row() {
                     {.about = "one more row than few", .shapes = {{small_rows + 1, 2}, {3, 2}, {3}}},
                     {.about = "17 rows; two blocks and a tile and a row of w", .shapes = {{17, 3}, {105, 3}, {105}}}},
           .rejects = {{.about = "bias too long", .shapes = {{2, 3}, {4, 3}, {5}}, .message = "matmul: bias has shape (4), got (5)"}}};
+}
+
+OpRow matmul_packed_row() {
+  return {.name = "matmul_packed",
+          .shapes = "x (..., K), w (M, K), bias (M), packed(w) -> (..., M)",
+          .cost = "2 NMK",
+          .call = [](const Tensors& in, const OpCase&) { return matmul(in[0], in[1], in[2], packed(in[1])); },
+          .reference = [](const Tensors& in, const OpCase&) { return matmul(in[0], in[1], in[2]); },
+          .cases = {{.about = "primes", .shapes = {{5, 13}, {7, 13}, {7}}},
+                    {.about = "rank 3", .shapes = {{2, 3, 4}, {5, 4}, {5}}},
+                    {.about = "mean 1000", .shapes = {{4, 17}, {3, 17}, {3}}, .draws = {{1e3, 1}, {0, 1}, {0, 1}}},
+                    {.about = "two depths, panels and a row of w", .shapes = {{5, 513}, {67, 513}, {67}}},
+                    {.about = "two blocks of columns and a tile and a row of x", .shapes = {{49, 3}, {259, 3}, {259}}}},
+          .rejects = {{.about = "columns differ",
+                       .shapes = {{2, 3}, {4, 5}, {4}},
+                       .message = "matmul: columns of x = columns of w = 5, got x of shape (2, 3)"}}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -5,6 +5,7 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 std::vector<OpRow> op_table() {
   return {matmul_row(),
           matmul_bias_row(),
+          matmul_packed_row(),
           add_row(),
           add_rows_row(),
           scale_row(),

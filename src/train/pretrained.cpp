@@ -36,6 +36,14 @@ Pretrained Pretrained::load(const std::string& path) {
   return loaded;
 }
 
+void Pretrained::expect(std::size_t images, std::size_t texts) {
+  constexpr std::size_t enough = 8;  // packing takes about as long as eight pictures save by it
+  const std::int64_t bytes = model.parameter_count() * std::int64_t{sizeof(Real)}, memory = device_memory(model.log_t.device());
+  if (memory > 0 && 3 * bytes > memory) return;
+  if (images >= enough) model.vision.pack();
+  if (texts >= enough) model.text.pack();
+}
+
 namespace {
 constexpr std::size_t batch = 64;
 

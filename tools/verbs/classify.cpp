@@ -78,6 +78,8 @@ void classify_verb(const Settings& s) {
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
+  const std::vector<std::string> files = picture_files(s.images);
+  model.expect(files.size(), captions.size());
   if (settings_of_run(s.run).loss == "softmax")
     std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
   for (const std::string& word : unknown_words(captions, *model.tokenizer))
@@ -87,7 +89,7 @@ void classify_verb(const Settings& s) {
   Json json = Json::array();
   std::vector<std::vector<std::string>> rows{{"image", "rank", "label", "probability", "cosine", "logit"}};
   Pictures pictures(model.preprocessing.picture, s.skip_bad);
-  for (const std::string& path : picture_files(s.images)) {
+  for (const std::string& path : files) {
     std::optional<Image> picture = pictures.read(path);
     if (!picture) continue;
     const Tensor image = model.embed(std::vector<Image>{std::move(*picture)});

@@ -43,6 +43,7 @@ void embed_verb(const Settings& s) {
   Pretrained model = Pretrained::load(s.run);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
+  model.expect(files.size(), texts.size());
 
   // Pictures are decoded a batch at a time: a folder may hold more of them than memory does.
   constexpr std::size_t batch = 64;

@@ -81,6 +81,10 @@ void eval_verb(const Settings& s) {
     for (const std::string& problem : samples->problems()) std::cerr << "skipped: " << problem << '\n';
     (is_wanted ? wanted : others).push_back({split.name, samples});
   }
+  std::size_t pairs = 0;
+  for (const std::vector<NamedSamples>& splits : {wanted, others})
+    for (const NamedSamples& split : splits) pairs += static_cast<std::size_t>(split.samples->size());
+  model.expect(pairs, pairs);
   const std::vector<Evaluation> evaluations = evaluate(model.model, wanted, others, candidates, class_tokens(data, *model.tokenizer), 0, true);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (s.json)

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "core/parallel.h"
 #include "kernels.h"
@@ -13,7 +14,13 @@ constexpr Dim block = 1 << 15;  // reals a task: worth a thread, and whole cache
 
 void cpu::obtain_memory(void** memory, std::size_t bytes) {
   constexpr std::size_t line = 64;  // of the cache, and the widest vector register
-  *memory = bytes > SIZE_MAX - line ? nullptr : std::aligned_alloc(line, (bytes + line - 1) / line * line);
+  constexpr std::size_t huge_page = std::size_t{2} << 20;
+  const bool large = bytes >= 2 * huge_page;
+  if (posix_memalign(memory, large ? huge_page : line, bytes)) *memory = nullptr;
+#ifdef MADV_HUGEPAGE
+  // Rows of wide matrices lie in different pages of 4 KiB, and the processor remembers where few of them are. A wish; a refusal changes nothing.
+  if (large && *memory) madvise(*memory, bytes, MADV_HUGEPAGE);
+#endif
 }
 void cpu::release_memory(void* memory) { std::free(memory); }
 

@@ -15,10 +15,11 @@ constexpr Dim block = 1 << 15;  // reals a task: worth a thread, and whole cache
 void cpu::obtain_memory(void** memory, std::size_t bytes) {
   constexpr std::size_t line = 64;  // of the cache, and the widest vector register
   constexpr std::size_t huge_page = std::size_t{2} << 20;
-  const bool large = bytes >= 2 * huge_page;
+  const bool large = bytes >= 8 * huge_page;
   if (posix_memalign(memory, large ? huge_page : line, bytes)) *memory = nullptr;
 #ifdef MADV_HUGEPAGE
-  // Rows of wide matrices lie in different pages of 4 KiB, and the processor remembers where few of them are. A wish; a refusal changes nothing.
+  // Rows of wide matrices lie in different pages of 4 KiB, and the processor remembers where few of them are. From 16 MiB on: for smaller buffers the
+  // system's search for huge pages takes longer than they save. A wish; a refusal changes nothing.
   if (large && *memory) madvise(*memory, bytes, MADV_HUGEPAGE);
 #endif
 }

@@ -22,7 +22,7 @@ constexpr Dim lanes = 32 / sizeof(Real), tile_rows = 6, small_rows = 128;
 #else
 constexpr Dim lanes = 16 / sizeof(Real), tile_rows = 6, small_rows = 128;
 #endif
-constexpr Dim panel = 2 * lanes, line = 64 / sizeof(Real);
+constexpr Dim panel = 2 * lanes;
 
 /// Every product over k is a sum of depths of 512, each of them one chain of additions in the order of k: a panel of so many rows stays in a near
 /// cache.
@@ -57,7 +57,7 @@ inline void transpose_four(Real* to, Dim to_row, const Real* from, Dim from_row)
 /// Transposes `width` rows of `from`, K numbers each, into a panel: in strips that lie in the first-level cache while they are written. The next
 /// strip is on its way meanwhile: its rows lie too far apart for the processor to foresee it.
 inline void pack_transposed(Real* to, const Real* from, Dim from_row, Dim K, Dim width) {
-  constexpr Dim strip = 64;
+  constexpr Dim strip = 64, line = 64 / sizeof(Real);
   for (Dim begin = 0; begin < K; begin += strip) {
     const Dim end = std::min(K, begin + strip), fours = begin + (end - begin) / 4 * 4;
     for (Dim j = 0; j < width / 4 * 4; j += 4) {

@@ -51,9 +51,6 @@ Steps pack_tiles(Real* to, Steps a, Dim I, Dim K) {
   return {to, K, tile_rows};
 }
 
-// The last panel is filled up.
-Dim packed_columns(Dim J) { return blocks(J, panel) * panel; }
-
 // panels(k, j, deep, columns): columns j on, rows k on of b in panels.
 template <typename Panels>
 void multiply(Real* c, Dim c_row, Factor a, const Panels& panels, Base base, Dim I, Dim J, Dim K) {
@@ -73,18 +70,16 @@ void multiply(Real* c, Dim c_row, Factor a, const Panels& panels, Base base, Dim
 }
 }  // namespace
 
-Dim packed_size(Dim K, Dim J) { return packed_columns(J) * K; }
-
 // Depths lie one after another, each in panels of all columns.
 void pack(Real* packed, Factor b, Dim K, Dim J, Dim first, Dim last) {
   for (Dim k = 0; k < K; k += depth) {
     const Dim deep = std::min(depth, K - k);
-    pack_panels(packed + k * packed_columns(J) + first * deep, steps(b, k, first), deep, last - first);
+    pack_panels(packed + panels_size(k, J) + first * deep, steps(b, k, first), deep, last - first);
   }
 }
 
 void packed_product(Real* c, Dim c_row, Factor a, PackedFactor b, Dim I, Dim J, Dim K, const Real* bias) {
-  const auto panels = [b](Dim k, Dim j, Dim deep, Dim) { return b.x + k * packed_columns(b.J) + (b.first + j) * deep; };
+  const auto panels = [b](Dim k, Dim j, Dim deep, Dim) { return b.x + panels_size(k, b.J) + (b.first + j) * deep; };
   multiply(c, c_row, a, panels, {.row = bias}, I, J, K);
 }
 

@@ -20,8 +20,7 @@ struct PackedFactor {
   const Real* x;
   Dim J, first = 0;
 };
-Dim packed_size(Dim K, Dim J);
-/// Writes columns `first` to `last` of b, panels of them, into a packed factor (K, J).
+/// Writes columns `first` to `last` of b, panels of them, into a packed factor (K, J), which holds panels_size(K, J).
 void pack(Real* packed, Factor b, Dim K, Dim J, Dim first, Dim last);
 
 /// c = a b for a (I, K), b (K, J), c (I, J) whose rows start `c_row` numbers apart; bias (J) is added to every row where it is not null. On the

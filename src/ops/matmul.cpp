@@ -64,7 +64,7 @@ void cpu::matmul_workspace(Dim* forward, Dim* backward, Dim N, Dim M, Dim K) {
   *backward = blocks(N, row_block(N)) * M * (K + 1);
 }
 
-void cpu::matmul_packed_size(Dim* size, Dim M, Dim K) { *size = packed_size(K, M); }
+void cpu::matmul_packed_size(Dim* size, Dim M, Dim K) { *size = panels_size(K, M); }
 
 void cpu::matmul_pack(Real* packed, const Real* w, Dim M, Dim K) {
   parallel_blocks(M, panel, [=](Dim begin, Dim end) { pack(packed, transposed({w, K}), K, M, begin, end); });

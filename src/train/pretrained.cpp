@@ -37,7 +37,7 @@ Pretrained Pretrained::load(const std::string& path) {
 }
 
 void Pretrained::expect(std::size_t images, std::size_t texts) {
-  constexpr std::size_t enough = 8;  // packing takes about as long as eight pictures save by it
+  constexpr std::size_t enough = 8;  // for fewer, packing, which reads and writes every weight, may take longer than it saves
   const std::int64_t bytes = model.parameter_count() * std::int64_t{sizeof(Real)}, memory = device_memory(model.log_t.device());
   if (memory > 0 && 3 * bytes > memory) return;
   if (images >= enough) model.vision.pack();

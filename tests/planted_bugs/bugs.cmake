@@ -14,7 +14,7 @@ planted_bug(ops/matmul "only the first block of rows gives its share of dw" [[fo
 planted_bug(ops/matmul "the share of dbias is read, never written" [[if (dbias) matrix(dbias_shares + block * M, 1, M) = matrix(dy_block.x, height, M).colwise().sum();]] "")
 planted_bug(core/product "the second depth replaces the first" [[base.result || k > 0]] [[base.result]])
 planted_bug(core/product "the last tile of a transposed factor is not copied" [[i < I; i += tile_rows) copy_up_to]] [[i + tile_rows <= I; i += tile_rows) copy_up_to]])
-planted_bug(core/product "the second depth of a packed factor is the first" [[b.x + k * packed_columns(b.J) +]] [[b.x +]])
+planted_bug(core/product "the second depth of a packed factor is the first" [[b.x + panels_size(k, b.J) +]] [[b.x +]])
 planted_bug(core/product "a packed factor is read from its first column" [[(b.first + j) * deep]] [[j * deep]])
 
 # add, add_rows, scale

@@ -50,11 +50,15 @@ void leave(const char* begin) {
 
 void say(const char* text) { (void)!write(STDERR_FILENO, text, std::strlen(text)); }
 
+// Several threads may meet the missing pages at once: the first speaks and ends the program, the others wait for that end.
+std::atomic_flag spoken = ATOMIC_FLAG_INIT;
+
 void on_bus_error(int, siginfo_t* info, void*) {
   const char* address = static_cast<const char*>(info->si_addr);
   for (const Mapping& mapping : mappings) {
     const char* begin = mapping.begin.load(std::memory_order_acquire);
     if (info->si_code <= 0 || !begin || address < begin || address >= begin + mapping.bytes) continue;
+    while (spoken.test_and_set()) pause();
     say("siglip: ");
     say(mapping.path);
     say(": the file keeps its size while it is used, got it cut short\n");

@@ -24,6 +24,9 @@ constexpr Dim lanes = 16 / sizeof(Real), tile_rows = 6, small_rows = 128;
 #endif
 constexpr Dim panel = 2 * lanes;
 
+/// Tiles of rows that use a panel one after another, before the next panel's turn comes.
+constexpr Dim pass_tiles = 48 / tile_rows;
+
 /// Every product over k is a sum of depths of 512, each of them one chain of additions in the order of k: a panel of so many rows stays in a near
 /// cache.
 constexpr Dim depth = 512;
@@ -87,19 +90,35 @@ inline void pack_panels(Real* to, Steps b, Dim K, Dim J) {
 }
 
 typedef Real Lanes __attribute__((vector_size(lanes * sizeof(Real))));
-typedef Real Sums[panel];  // a row of sums, one number for each column of a panel
 
 /// One rounding where the processor has fused multiply-adds. A function of its own: among a sanitizer's checks a compiler finds product and sum
 /// apart, and would fuse them in some tiles and not in others.
 inline Lanes multiply_add(Lanes sum, Real a, Lanes b) { return sum + a * b; }
 
-/// sums(i, j) = Σ_k a(i, k) b(k, j) for i < rows, j < lanes * registers, k < K, with b a panel; the order of additions over k is 0 … K-1.
+/// What sums are added to, and where the results go: numbers of a tile or a panel, their rows `row` apart.
+struct Target {
+  Real* x;
+  Dim row;
+  const Real* base;
+  Dim base_row;
+  Target from(Dim i) const { return {x + i * row, row, base + i * base_row, base_row}; }
+};
+
+/// to(i, j) = base(i, j) + Σ_k a(i, k) b(k, j) for i < rows, j < lanes * registers, k < K, with b a panel; the order of additions over k is
+/// 0 … K-1. Meanwhile a share of the panel that follows, at `ahead`, is fetched into the second-level cache: it may lie in main memory, from where
+/// its first reader would wait for it.
 template <Dim rows, Dim registers>
-inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K) {
+inline void product_tile(Target to, Steps a, const Real* b, const Real* ahead, Dim K) {
+  constexpr Dim line = 64 / sizeof(Real), share = panel / pass_tiles;  // of each row of the next panel
   Lanes left[rows] = {}, right[rows] = {};
   const Real* row[rows];
-  for (Dim i = 0; i < rows; ++i) row[i] = a.x + i * a.in_tile();
+  for (Dim i = 0; i < rows; ++i) {
+    row[i] = a.x + i * a.in_tile();
+    __builtin_prefetch(to.x + i * to.row, 1);  // on its way while the sums grow
+    __builtin_prefetch(to.x + i * to.row + registers * lanes - 1, 1);
+  }
   for (Dim k = 0; k < K; ++k) {
+    if (k % (line / share) == 0) __builtin_prefetch(ahead + k * share, 0, 2);
     Lanes b_left, b_right;
     std::memcpy(&b_left, b + k * panel, sizeof b_left);
     if constexpr (registers == 2) std::memcpy(&b_right, b + k * panel + lanes, sizeof b_right);
@@ -110,20 +129,29 @@ inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K) {
       if constexpr (registers == 2) right[i] = multiply_add(right[i], a_ik, b_right);
     }
   }
+  const auto add = [&to](Dim i, Dim j, Lanes sum) {
+    Lanes base;
+    std::memcpy(&base, to.base + i * to.base_row + j, sizeof base);
+    base += sum;
+    std::memcpy(to.x + i * to.row + j, &base, sizeof base);
+  };
   for (Dim i = 0; i < rows; ++i) {
-    std::memcpy(sums[i], &left[i], sizeof left[i]);
-    if constexpr (registers == 2) std::memcpy(sums[i] + lanes, &right[i], sizeof right[i]);
+    add(i, 0, left[i]);
+    if constexpr (registers == 2) add(i, lanes, right[i]);
   }
 }
 
-/// The same for any rows <= tile_rows and width <= panel: a panel that is at most half full takes half the time.
-inline void product_tile(Sums* sums, Steps a, const Real* b, Dim K, Dim rows, Dim width) {
-  if (rows == tile_rows && width <= lanes) return product_tile<tile_rows, 1>(sums, a, b, K);
-  if (rows == tile_rows) return product_tile<tile_rows, 2>(sums, a, b, K);
+/// The same for any rows <= tile_rows and width <= panel: a panel that is at most half full takes half the time. Writes whole panels.
+inline void product_tile(Target to, Steps a, const Real* b, const Real* ahead, Dim K, Dim rows, Dim width) {
+  if (rows == tile_rows && width <= lanes) return product_tile<tile_rows, 1>(to, a, b, ahead, K);
+  if (rows == tile_rows) return product_tile<tile_rows, 2>(to, a, b, ahead, K);
   Dim i = 0;
-  for (; i + 4 <= rows; i += 4) product_tile<4, 2>(sums + i, {a.x + i * a.in_tile(), a.row, a.column}, b, K);
-  for (; i < rows; ++i) product_tile<1, 2>(sums + i, {a.x + i * a.in_tile(), a.row, a.column}, b, K);
+  for (; i + 4 <= rows; i += 4) product_tile<4, 2>(to.from(i), {a.x + i * a.in_tile(), a.row, a.column}, b, ahead, K);
+  for (; i < rows; ++i) product_tile<1, 2>(to.from(i), {a.x + i * a.in_tile(), a.row, a.column}, b, ahead, K);
 }
+
+typedef Real Sums[panel];  // a row of sums, one number for each column of a panel
+constexpr Real no_base[panel] = {};
 
 /// What a product's sums are added to: a row for all (null: zeros), or what stands in the result.
 struct Base {
@@ -131,35 +159,23 @@ struct Base {
   bool result = false;
 };
 
-/// to = from + sums, a whole row of a panel. `to` may be `from`.
-inline void add_panel_row(Real* to, const Real* from, const Sums& sums) {
-  Lanes left, right, add_left, add_right;
-  std::memcpy(&left, from, sizeof left), std::memcpy(&right, from + lanes, sizeof right);
-  std::memcpy(&add_left, sums, sizeof left), std::memcpy(&add_right, sums + lanes, sizeof right);
-  left += add_left, right += add_right;
-  std::memcpy(to, &left, sizeof left), std::memcpy(to + lanes, &right, sizeof right);
-}
-
 /// c(i, j) = base + Σ_k a(i, k) b(k, j) for i < I, j < J, k < K; rows of c are contiguous, `c_row` apart. Tiles of a start a.row * tile_rows apart.
 inline void panel_product(Real* c, Dim c_row, Steps a, const Real* b, Base base, Dim I, Dim J, Dim K) {
-  static constexpr Real zeros[panel] = {};
-  Sums sums[tile_rows];
   for (Dim j = 0; j < J; j += panel, b += panel * K) {
     const Dim width = std::min(panel, J - j);
     for (Dim i = 0; i < I; i += tile_rows) {
       const Dim rows = std::min(tile_rows, I - i);
-      for (Dim r = 0; r < rows; ++r) {  // on their way while the sums grow
-        __builtin_prefetch(c + (i + r) * c_row + j, 1);
-        __builtin_prefetch(c + (i + r) * c_row + j + width - 1, 1);
-      }
-      product_tile(sums, {a.x + i * a.row, a.row, a.column}, b, K, rows, width);
-      for (Dim r = 0; r < rows; ++r) {
-        Real* to = c + (i + r) * c_row + j;
-        const Real* from = base.result ? to : base.row ? base.row + j : zeros;
-        if (width == panel)
-          add_panel_row(to, from, sums[r]);
-        else
-          for (Dim x = 0; x < width; ++x) to[x] = from[x] + sums[r][x];
+      const Steps a_tile{a.x + i * a.row, a.row, a.column};
+      const Real* ahead = b + panel * K + i / tile_rows * (panel / pass_tiles) * K;
+      Target to{c + i * c_row + j, c_row, base.row ? base.row + j : no_base, 0};
+      if (base.result) to.base = to.x, to.base_row = to.row;
+      if (width == panel) {
+        product_tile(to, a_tile, b, ahead, K, rows, width);
+      } else {
+        Sums sums[tile_rows];
+        product_tile({sums[0], panel, no_base, 0}, a_tile, b, ahead, K, rows, width);
+        for (Dim r = 0; r < rows; ++r)
+          for (Dim x = 0; x < width; ++x) to.x[r * to.row + x] = to.base[r * to.base_row + x] + sums[r][x];
       }
     }
   }
@@ -174,7 +190,8 @@ inline void panel_product_transposed(Real* c, Dim c_row, Steps a, const Real* b,
     for (Dim j = 0; j < J; j += panel) {
       const Dim width = std::min(panel, J - j);
       for (Dim k = 0; k == 0 || k < K; k += depth) {
-        product_tile(sums, {a.x + i * a.row + k * a.column, a.row, a.column}, b + j * K + k * panel, std::min(depth, K - k), rows, width);
+        const Real* near = b + j * K + k * panel;
+        product_tile({sums[0], panel, no_base, 0}, {a.x + i * a.row + k * a.column, a.row, a.column}, near, near, std::min(depth, K - k), rows, width);
         for (Dim x = 0; x < width; ++x) {
           Real* to = c + (j + x) * c_row + i;
           for (Dim r = 0; r < rows; ++r) to[r] = (k > 0 ? to[r] : bias ? bias[i + r] : Real(0)) + sums[r][x];

@@ -13,7 +13,7 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-static_assert(product_rows % tile_rows == 0 && product_columns % panel == 0);
+static_assert(product_rows == pass_tiles * tile_rows && product_columns % panel == 0);
 
 // What a thread packs into: taken at its first product, kept until it ends.
 struct Packed {

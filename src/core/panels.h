@@ -191,7 +191,8 @@ inline void panel_product_transposed(Real* c, Dim c_row, Steps a, const Real* b,
       const Dim width = std::min(panel, J - j);
       for (Dim k = 0; k == 0 || k < K; k += depth) {
         const Real* near = b + j * K + k * panel;
-        product_tile({sums[0], panel, no_base, 0}, {a.x + i * a.row + k * a.column, a.row, a.column}, near, near, std::min(depth, K - k), rows, width);
+        product_tile({sums[0], panel, no_base, 0}, {a.x + i * a.row + k * a.column, a.row, a.column}, near, near, std::min(depth, K - k), rows,
+                     width);
         for (Dim x = 0; x < width; ++x) {
           Real* to = c + (j + x) * c_row + i;
           for (Dim r = 0; r < rows; ++r) to[r] = (k > 0 ? to[r] : bias ? bias[i + r] : Real(0)) + sums[r][x];

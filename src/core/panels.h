@@ -77,15 +77,12 @@ inline void pack_transposed(Real* to, const Real* from, Dim from_row, Dim K, Dim
 
 /// b (K, J) into `to`, which holds panels_size(K, J).
 inline void pack_panels(Real* to, Steps b, Dim K, Dim J) {
-  for (Dim first = 0; first < J; first += panel, to += panel * K) {
-    const Real* from = b.x + first * b.column;
-    const Dim width = std::min(panel, J - first);
-    if (width < panel) std::fill_n(to, panel * K, Real(0));
-    if (b.column == 1) {
-      for (Dim k = 0; k < K; ++k) copy_up_to<panel>(to + k * panel, from + k * b.row, width);
-    } else {
-      pack_transposed(to, from, b.column, K, width);
-    }
+  if (J % panel > 0) std::fill_n(to + J / panel * panel * K, panel * K, Real(0));
+  if (b.column == 1) {
+    for (Dim k = 0; k < K; ++k)
+      for (Dim j = 0; j < J; j += panel) copy_up_to<panel>(to + j * K + k * panel, b.x + k * b.row + j, J - j);
+  } else {
+    for (Dim j = 0; j < J; j += panel) pack_transposed(to + j * K, b.x + j * b.column, b.column, K, std::min(panel, J - j));
   }
 }
 

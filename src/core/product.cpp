@@ -15,15 +15,19 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 static_assert(product_rows == pass_tiles * tile_rows && product_columns % panel == 0);
 
+// A transposed `a` goes into tiles once for each block of columns: of these there are then half as many.
+Dim columns_at_once(Factor a) { return a.transposed ? 2 * product_columns : product_columns; }
+
 // What a thread packs into: taken at its first product, kept until it ends.
 struct Packed {
   static constexpr std::align_val_t alignment{64};
   struct Free {
     void operator()(Real* memory) const { ::operator delete[](memory, alignment); }
   };
-  std::unique_ptr<Real, Free> memory{static_cast<Real*>(::operator new[](depth*(product_columns + product_rows) * sizeof(Real), alignment))};
+  static constexpr Dim panels_end = depth * 2 * product_columns, end = panels_end + depth * product_rows;
+  std::unique_ptr<Real, Free> memory{static_cast<Real*>(::operator new[](end * sizeof(Real), alignment))};
   Real* panels() const { return memory.get(); }
-  Real* tiles() const { return memory.get() + depth * product_columns; }
+  Real* tiles() const { return memory.get() + panels_end; }
 };
 const Packed& this_thread() {
   thread_local const Packed packed;
@@ -54,8 +58,8 @@ Steps pack_tiles(Real* to, Steps a, Dim I, Dim K) {
 // panels(k, j, deep, columns): columns j on, rows k on of b in panels.
 template <typename Panels>
 void multiply(Real* c, Dim c_row, Factor a, const Panels& panels, Base base, Dim I, Dim J, Dim K) {
-  for (Dim j = 0; j < J; j += product_columns) {
-    const Dim columns = std::min(product_columns, J - j);
+  for (Dim j = 0; j < J; j += columns_at_once(a)) {
+    const Dim columns = std::min(columns_at_once(a), J - j);
     for (Dim k = 0; k == 0 || k < K; k += depth) {
       const Dim deep = std::min(depth, K - k);
       const Base from{base.row ? base.row + j : nullptr, base.result || k > 0};

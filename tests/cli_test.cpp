@@ -629,6 +629,8 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"bench loss --device gpu", "--device: one of cpu, cuda is expected, got \"gpu\"; the nearest is \"cpu\""},
       {"bench loss --edge 2560", "--edge: 0 is expected on the CPU, got 2560, which needs --device cuda"},
       {"bench loss --device cuda --edge 100", "--edge: 0 or multiples of 16 up to 8192 are expected, got 100"},
+      {"train --data x --lr 1e10", "--lr: a number from 0 to 10 is expected, got 1e+10"},
+      {"bench loss --edge ,", "--edge: at least one number is expected, got \",\""},
       {"bench loss --precision ,", "--precision: at least one of f32, tf32, bf16 is expected, got \",\""},
       {"bench loss --device cuda --precision f32,f16", "--precision: one of f32, tf32, bf16 is expected, got \"f16\"; the nearest is \"bf16\""},
       {"bench loss --precision f32,bf16", "--precision: f32 is expected on the CPU, got bf16, which needs --device cuda"},

@@ -129,6 +129,7 @@ TEST_CASE("gradient memory is shared, lazy and adoptable") {
   CHECK(x.adopt_grad(Tensor::full({4}, 2)));
   CHECK(x.reshape({2, 2}).grad()[3] == 2);
   CHECK(!x.adopt_grad(Tensor::full({4}, 2)));
+  CHECK_THROWS_WITH_AS(x.adopt_grad(Tensor::full({3}, 2)), "adopt_grad: a gradient of 4 reals on the same device, got shape (3)", Error);
   x.zero_grad();
   CHECK(x.grad()[0] == 0);
 }
@@ -206,6 +207,8 @@ TEST_CASE("rng: streams repeat, differ, and have the moments they claim") {
   CHECK(std::abs(squares / n - 1) < 4 * std::sqrt(2.0 / n));
   CHECK(std::abs(uniform / n - 0.5) < 4 * std::sqrt(1.0 / 12 / n));
   CHECK(within <= 2);
+  CHECK(r.below(1) == 0);
+  CHECK_THROWS_WITH_AS(r.below(0), "Rng::below: n >= 1, got 0", Error);
   std::vector<int> v(50);
   std::iota(v.begin(), v.end(), 0);
   std::vector<int> w = v;

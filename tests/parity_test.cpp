@@ -226,6 +226,24 @@ TEST_CASE("parity: settings that are none") {
   CHECK(train.complaint() == "train.json: clip is a number, got none");
 }
 
+TEST_CASE("parity: training on pairs and batches that are none, and past finite numbers") {
+  const std::string inputs = read_file(goldens + "/train/inputs.safetensors");
+  const auto with = [&](const std::string& shape, const std::string& other) {  // of as many characters: the header keeps its length
+    const Copy train("train");
+    std::string changed = inputs;
+    write_file(train.folder / "inputs.safetensors", changed.replace(changed.find(shape), shape.size(), other));
+    return train.complaint();
+  };
+  CHECK(with("[48,6]", "[6,48]") == "inputs.safetensors: as many texts as images are expected, got (6, 48) for (48, 3, 12, 12)");
+  CHECK(with("[100,16]", "[10,160]") == "inputs.safetensors: batches of at most all 48 pairs are expected, got 160");
+
+  const Copy train("train");
+  Json settings = parse_json(read_file(train.folder / "train.json"), "train.json");
+  settings["lr"] = 1e30;
+  train.folder.write("train.json", settings.dump());
+  CHECK(train.complaint() == train.folder.path + ": a finite gradient is expected, got none at step 2");
+}
+
 TEST_CASE("a tower's hidden states: the embedding, then what leaves each block") {
   SiglipConfig config = preset("nano");
   config.vocab_size = 20;

@@ -151,6 +151,7 @@ TEST_CASE("pixels: steps that are left out") {
         read_image(goldens + "pictures/" + name, only_rgb),
         (goldens + "pictures/" + name + ": a picture stored in three colours is expected, because do_convert_rgb is false, got another").c_str(),
         Error);
+  CHECK_THROWS_WITH_AS(parse_alpha("black", "x"), "x: white or drop is expected, got \"black\"", Error);
   CHECK_THROWS_WITH_AS(read_pixel_values({}, {}), "read_pixel_values: at least one picture is expected, got none", Error);
 }
 

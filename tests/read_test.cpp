@@ -65,6 +65,14 @@ TEST_CASE("csv: what is wrong is named by file and line") {
   CHECK(problem("a.txt", head) == "a.txt: a folder, a .csv or a .tsv file is expected, got another file");
 }
 
+TEST_CASE("csv: a picture that comes twice is two pairs, with the same caption as well") {
+  const TemporaryFolder folder;
+  const DataSet data = read_data(folder.write("a.csv", head + "a.png,one\na.png,two\na.png,two\n"), all_train);
+  REQUIRE(data.splits[0].pairs.size() == 3);
+  CHECK(data.splits[0].pairs[1].image == data.splits[0].pairs[0].image);
+  CHECK(data.splits[0].pairs[2].text == "two");
+}
+
 TEST_CASE("csv: a gigabyte in one line is refused by its size alone") {
   const TemporaryFolder folder;
   const std::string file = folder.write("a.csv", head);
@@ -178,6 +186,17 @@ TEST_CASE("class folders: with and without splits") {
   }
   CHECK(held.split("val").pairs.size() > 15);
   CHECK(held.split("val").pairs.size() < 45);
+}
+
+TEST_CASE("class folders: a data set for detection is not taken for one class \"images\"") {
+  const std::string said = "a folder of pictures for each class is expected, got images/ beside labels/, as of a data set for detection";
+  for (const std::string split : {"", "train/"}) {
+    const TemporaryFolder folder;
+    folder.write(split + "images/0.jpg", ""), folder.write(split + "labels/0.txt", "0 0.5 0.5 1 1");
+    CHECK(complaint_of([&] { read_data(folder.path); }) == folder.path + ": " + said);
+    folder.write(split + "cat/0.jpg", "");  // with another class beside it, "images" is a class
+    CHECK(read_data(folder.path).classes == Rows{"cat", "images"});
+  }
 }
 
 TEST_CASE("class folders: links out of the folder are refused") {

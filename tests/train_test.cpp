@@ -7,6 +7,7 @@
 #include <sstream>
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
+#include "siglip/rng.h"
 #include "siglip/train.h"
 #include "temporary_folder.h"
 #include "train/first_step.h"
@@ -139,6 +140,28 @@ TEST_CASE("train: a loss that is not finite stops the run and says where") {
       "train: step 1: the loss is not finite; the last good checkpoint is none yet; a lower --lr, a longer --warmup or --grad-clip 1 may help",
       Error);
   CHECK(!fs::exists(c.out + "/last"));
+}
+
+TEST_CASE("train: one batch ten times as wrong and captions at random are steps like others") {
+  const TemporaryFolder folder;
+  Rng rng(5);
+  std::string noise = "file_name,text\n";
+  const DataSet data = read_data(scenes());
+  const std::vector<Pair>& pairs = data.split("train").pairs;
+  for (int i = 0; i < 48; ++i) {
+    const std::string name = std::to_string(i) + ".png";
+    fs::copy(pairs[static_cast<std::size_t>(i)].image, folder / name);
+    noise += name + ",\"" + pairs[static_cast<std::size_t>(rng.below(48))].text + "\"\n";
+  }
+  folder.write("noise.csv", noise);
+  TrainConfig c = small_run(folder / "run");
+  c.data = folder / "noise.csv", c.val_fraction = 0, c.candidates = "split", c.bias_init = "100";  // softplus(100): the first loss is a spike
+  std::ostringstream log;
+  CHECK(train(c, log).steps == 12);
+  const RunHistory h = read_history(c.out);
+  CHECK(h.log.front().loss > 1000);
+  CHECK(std::isfinite(h.log.back().loss));
+  CHECK(h.log.back().loss < h.log.front().loss);
 }
 
 TEST_CASE("train: equal captions and black pictures are dull, not fatal; what equal captions cost is said") {

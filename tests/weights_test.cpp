@@ -16,6 +16,7 @@
 #include "io/dtype.h"
 #include "io/json.h"
 #include "io/safetensors_writer.h"
+#include "io/shards.h"
 #include "siglip/checkpoint.h"
 #include "siglip/model.h"
 #include "temporary_folder.h"
@@ -142,6 +143,24 @@ TEST_CASE("weights: shards are one model") {
   CHECK(sharded.said() == "nothing");  // a single file is taken before shards, as transformers does
   CHECK(sharded.a.data()[0] == 5);
   CHECK(!has_weights(sharded.folder / "nothing"));
+}
+
+TEST_CASE("weights: shards get as much data as their tensors have") {
+  const TemporaryFolder folder;
+  const std::vector<TensorInfo> tensors{{"a", "F32", {2}, 0, 8}, {"b", "F32", {1}, 0, 4}};
+  const char data[13] = {};
+  const auto said_after = [&](std::int64_t bytes) {
+    return complaint_of(
+        [&] {
+          ShardWriter writer(folder.path, tensors, {}, 8);
+          writer.write(data, bytes);
+          writer.finish();
+        },
+        folder.path);
+  };
+  CHECK(said_after(12) == "nothing");
+  CHECK(said_after(13) == folder.path + ": as much data as the tensors have is expected, got more");
+  CHECK(said_after(8) != "nothing");
 }
 
 TEST_CASE("weights: an index that does not fit its shards") {

@@ -12,7 +12,8 @@ struct Factor {
 
 inline Factor transposed(Factor f) { return {f.x, f.row, !f.transposed}; }
 
-/// Rows of c, whole tiles, for which a part of a is near; columns of c whose part of b is packed at once. Who cuts c for threads cuts it there.
+/// Rows of c, whole tiles, for which a part of a is near; columns of c whose part of b is packed at once (of a transposed a: twice as many). Who
+/// cuts c for threads cuts it there.
 constexpr Dim product_rows = 48, product_columns = 192;
 
 /// A factor (K, J) as products read it, for one that is used again and again: its numbers, and the first column that is meant, where a panel begins.

@@ -187,6 +187,18 @@ TEST_CASE("bpe: what is wrong with tokenizer.json is named") {
           j["model"]["merges"] = Json::array({Json::array({"a", "a", "a"})});
         }).find(file + "valid JSON is expected, got no ']' at byte ") == 0);
   CHECK(after([](Json& j) { j["model"]["unk_token"] = nullptr; }) == file + "model.unk_token is a piece, got null");
+  for (const char* key : {"vocab", "merges"})
+    CHECK(after([key](Json& j) { j["model"].erase(key); }) == file + "model." + key + " is expected, got none");
+  CHECK(after([](Json& j) { j["truncation"] = 8; }) == file + "truncation is an object or null, got 8");
+  CHECK(after([](Json& j) { j["truncation"]["direction"] = "Left"; }) == file + "truncation.direction \"Right\" is expected, got \"Left\"");
+  CHECK(after([](Json& j) { j["truncation"]["max_length"] = 0; }).find(file + "truncation.max_length is a whole number from 1 to ") == 0);
+  CHECK(after([](Json& j) { j["padding"] = "right"; }) == file + "padding is an object or null, got \"right\"");
+  CHECK(after([](Json& j) { j["padding"]["pad_id"] = "0"; }) == file + "padding.pad_id is a whole number, got \"0\"");
+  CHECK(after([](Json& j) { j["padding"]["pad_id"] = 3; }) == file + "padding.pad_id = 0, the id of \"<pad>\", is expected, got 3");
+  CHECK(after([](Json& j) {
+          j["truncation"] = {{"direction", "Right"}, {"max_length", 9}};
+          j["padding"] = {{"direction", "Left"}, {"pad_id", 0}};
+        }) == "nothing");
   CHECK(after([](Json& j) { j["model"]["dropout"] = 0.5; }) == file + "no model.dropout is expected, got 0.5");
   CHECK(after([](Json& j) { j["model"]["end_of_word_suffix"] = "x"; }) == file + "no model.end_of_word_suffix is expected, got \"x\"");
   CHECK(after([](Json& j) { j["model"]["fuse_unk"] = 1; }) == file + "model.fuse_unk is true or false, got 1");
@@ -204,6 +216,16 @@ TEST_CASE("bpe: what does not fit the folder is named") {
         "tokenizer.json: at most vocab_size = 10 pieces, as config.json says, are expected, got 11");
 }
 
+TEST_CASE("bpe: T is the tokenizer's own where no other file names one") {
+  Folder folder;
+  folder.json["truncation"] = {{"max_length", 9}};
+  CHECK(folder.read()->context() == 6);
+  folder.config = Json::object();
+  CHECK(folder.read()->context() == 9);
+  folder.folder.write("config.json", "{\"text_config\": {\"max_position_embeddings\": 12}}");
+  CHECK(folder.read()->context() == 12);
+}
+
 TEST_CASE("bpe: tokenizer.json as text") {
   const TemporaryFolder folder;
   const auto of_text = [&](const std::string& text) {
@@ -213,6 +235,8 @@ TEST_CASE("bpe: tokenizer.json as text") {
   };
   const std::string text = small().dump(), file = "tokenizer.json: valid JSON is expected, got ";
   CHECK(of_text(text) == "nothing");
+  CHECK(of_text("\xEF\xBB\xBF" + text) == "nothing");
+  CHECK(read_tokenizer(folder.path)->encode("aaaa") == Folder().read()->encode("aaaa"));
   const auto with = [&](const std::string& old, const std::string& now) {
     std::string changed = text;
     return of_text(changed.replace(changed.find(old), old.size(), now));

@@ -93,7 +93,8 @@ TEST_CASE("config.json: what is no model, or another one") {
   for (const char* eps : {"0", "-1e-6"})
     CHECK(of_config(std::string("{\"model_type\": \"siglip\", \"text_config\": {\"layer_norm_eps\": ") + eps +
                     "}, \"vision_config\": {\"layer_norm_eps\": " + eps + "}}")
-              .find("config.json: layer_norm_eps is between 0 and 1, got ") == 0);
+              .find("config.json: vision_config.layer_norm_eps is between 0 and 1, got ") == 0);
+  CHECK(of_text("\"layer_norm_eps\": 0") == "config.json: text_config.layer_norm_eps is between 0 and 1, got 0");
   CHECK(of_vision("\"hidden_act\": \"relu\"") == "config.json: vision_config.hidden_act is \"gelu_pytorch_tanh\", got \"relu\"");
   CHECK(of_text("\"hidden_act\": 1") == "config.json: text_config.hidden_act is \"gelu_pytorch_tanh\", got 1");
   CHECK(of_vision("\"num_channels\": 1") == "config.json: vision_config.num_channels is 3, got 1");
@@ -142,6 +143,8 @@ TEST_CASE("load_parameters: exactly the model's tensors, or one sentence and not
   more = model(2);
   more.push_back({"text_model.embeddings.position_ids", Tensor::full({1}, 1)});  // a buffer of old files
   CHECK(said(more) == "nothing");
+  more.back().name = "other.position_ids";
+  CHECK(said(more) == "model.safetensors: exactly the model's 3 tensors are expected; 1 left over: \"other.position_ids\"");
   for (const Parameter& parameter : ours)
     CHECK(parameter.value.to_vector() == std::vector<Real>(static_cast<std::size_t>(parameter.value.size()), 2));
 

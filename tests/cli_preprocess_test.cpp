@@ -34,6 +34,10 @@ TEST_CASE("cli: preprocess writes what the image tower gets, from preprocessor_c
         "2 siglip: --alpha: one of white, drop is expected, got \"black\"; the nearest is \"white\"");
   CHECK(shell.refusal("cp " + pictures + "values/ramp.png e.safetensors; siglip preprocess model e.safetensors --out e.safetensors") ==
         "2 siglip: --out: a file that is not also read is expected, got e.safetensors");
+  shell.folder.write("model/model.safetensors", "weights");
+  CHECK(shell.refusal(verb + "--out model/model.safetensors") ==
+        "2 siglip: --out: a name that is not one of the model's files is expected, got model/model.safetensors");
+  CHECK(contents(shell.folder / "model/model.safetensors") == "weights");
   CHECK(shell.refusal("siglip preprocess model none.png --out d.safetensors") ==
         "1 siglip: none.png: a readable file is expected, got: No such file or directory");
   CHECK(!std::filesystem::exists(shell.folder / "d.safetensors"));

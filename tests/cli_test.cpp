@@ -224,7 +224,7 @@ TEST_CASE("cli: the keys of --json are a contract") {
 
   const Json inspected = shell.json("siglip inspect run --json");
   check_keys(inspected, {"parameters", "vision_parameters", "text_parameters", "t", "b", "files", "dtypes", "links_outside", "vision_head", "config",
-                         "tokenizer", "preprocessing", "misfit", "checksums", "damage", "tensors"});
+                         "tokenizer", "preprocessing", "misfit", "missing", "left_over", "checksums", "damage", "tensors"});
   const SiglipConfig config = read_config(shell.folder / "run/best");
   CHECK(inspected["config"]["vision"] ==
         Json{{"width", 48}, {"layers", config.vision.layers}, {"heads", config.vision.heads}, {"mlp", config.vision.mlp}});
@@ -236,7 +236,7 @@ TEST_CASE("cli: the keys of --json are a contract") {
   CHECK(inspected["checksums"] == true);
   CHECK(inspected["damage"].is_null());
   const Json single = shell.json("siglip inspect run/best/model.safetensors --json");
-  for (const char* key : {"config", "tokenizer", "preprocessing", "misfit", "damage"}) CHECK(single[key].is_null());
+  for (const char* key : {"config", "tokenizer", "preprocessing", "misfit", "missing", "left_over", "damage"}) CHECK(single[key].is_null());
   CHECK(single["checksums"] == false);
   CHECK(contains(shell("siglip inspect run").out, "\nchecksums   every file is as it was saved\n"));
   CHECK(contains(shell("siglip inspect run").out, ", bicubic, profile pil\n"));
@@ -284,7 +284,8 @@ TEST_CASE("cli: the keys of --json are a contract") {
   check_keys(encoded, {"load_seconds", "texts", "seconds", "texts_per_second", "tokens_per_second"});
   CHECK(encoded["tokens_per_second"] > encoded["texts_per_second"]);
   const Json loaded = shell.json("siglip bench load run --json --text 'a red circle'");
-  check_keys(loaded, {"load_seconds", "load_bytes", "text_seconds", "text_bytes", "image_seconds", "image_bytes", "parameter_bytes", "threads"});
+  check_keys(loaded,
+             {"load_seconds", "load_bytes", "text_seconds", "text_bytes", "image_seconds", "image_bytes", "parameter_bytes", "threads", "seconds"});
   CHECK(loaded["parameter_bytes"] == 4 * inspected["parameters"].get<Dim>());
   CHECK(loaded["load_seconds"] > 0);
 }
@@ -500,10 +501,43 @@ TEST_CASE("cli: embeddings that are no numbers are an error") {
   model.text.head.bias.data()[0] = std::numeric_limits<Real>::quiet_NaN();
   write_safetensors(folder + "/model.safetensors", model.parameters());
   const std::string reason = "finite embeddings are expected, got nan; siglip doctor examines the model's weights";
-  CHECK(shell.refusal("siglip classify broken-text --labels circle,star shapes/val/00000.png") == "1 siglip: embed: " + reason);
-  CHECK(shell.refusal("siglip embed broken-text --texts shapes/val/metadata.jsonl --out broken.npy") == "1 siglip: embed: " + reason);
+  CHECK(shell.refusal("siglip classify broken-text --labels circle,star shapes/val/00000.png") == "1 siglip: broken-text: " + reason);
+  CHECK(shell.refusal("siglip embed broken-text --texts shapes/val/metadata.jsonl --out broken.npy") == "1 siglip: broken-text: " + reason);
   CHECK(!std::filesystem::exists(shell.folder / "broken.npy"));
   CHECK(shell.refusal("siglip eval broken-text --data shapes --split val") == "1 siglip: eval val: " + reason);
+}
+
+TEST_CASE("cli: what does not fit the model names the picture or the folder; --no-lower") {
+  const Shell& shell = trained();
+  REQUIRE(shell("cp -r run/best plain && rm plain/checksums.txt").exit_code == 0);
+  const std::string preprocessor = shell.folder / "plain/preprocessor_config.json";
+  Json json = parse_json(contents(preprocessor), preprocessor);
+  json["do_resize"] = false;
+  write_file(preprocessor, json.dump());
+  write_png(shell.folder / "other.png", {24, 24, std::vector<std::uint8_t>(24 * 24 * 3)});
+  const std::string reason = "1 siglip: other.png: a picture of 32 x 32 is expected, because do_resize is false, got 24 x 24";
+  CHECK(shell.refusal("siglip classify plain --labels circle other.png") == reason);
+  CHECK(shell.refusal("siglip embed plain --images other.png --out other.npy") == reason);
+
+  SiglipConfig config = read_config(shell.folder / "plain");
+  const Siglip whole(config);
+  load_parameters(shell.folder / "plain", whole.parameters());
+  config.vision_head = false;
+  const Siglip model(config);
+  Parameters kept;
+  for (const Parameter& p : whole.parameters())
+    if (!p.name.starts_with("vision_model.head.")) kept.push_back(p);
+  write_config(shell.folder / "plain", config);
+  write_safetensors(shell.folder / "plain/model.safetensors", kept);
+  const std::string headless = "1 siglip: plain: a model with a head is expected for pictures (vision_use_head), got one without";
+  CHECK(shell.refusal("siglip classify plain --labels circle shapes/val/00000.png") == headless);
+  CHECK(shell.refusal("siglip embed plain --images shapes/val --out other.npy") == headless);
+  CHECK(shell.refusal("siglip eval plain --data shapes --split val") == headless);
+
+  // A tokenizer of learned words has one way; that of SigLIP 2 has two (bpe_test.cpp).
+  for (const std::string verb : {"classify run --labels circle shapes/val/00000.png", "embed run --texts shapes/val/metadata.jsonl --out x.npy",
+                                 "eval run --split val", "tokenize run --texts shapes/val/metadata.jsonl"})
+    CHECK(contains(shell.refusal("siglip " + verb + " --no-lower"), "tokenizer.json: learned words are always lowered, got lower = false"));
 }
 
 TEST_CASE("cli: a picture that cannot be read is an error; with --skip-bad it is left out, unless it is alone") {

@@ -709,6 +709,13 @@ TEST_CASE("doctor: scale, bias and dead weights") {
           for (const char* part : {"weight", "bias"}) named(all, std::string("vision_model.head.attention.out_proj.") + part).fill(1);
         })) == Names{"dead-weights"});
   CHECK(diagnosis(with("text_model.final_layer_norm.weight", 0)) == Names{"dead-tower"});
+  for (const std::string tower : {"vision", "text"})
+    CHECK(diagnosis(with_weights([&](Parameters& all) {
+            for (Parameter& p : all)
+              if (p.name.starts_with(tower) &&
+                  (p.name.find(".q_proj.weight") != std::string::npos || p.name.find(".k_proj.weight") != std::string::npos))
+                for (Dim i = 0; i < p.value.size(); ++i) p.value.data()[i] *= 100;
+          })) == Names{"saturated-attention"});
   CHECK(diagnosis(with_weights([](Parameters& all) {
           for (Parameter& p : all)
             if (p.name.starts_with("text_model.encoder.")) p.value = named(all, "vision_model" + p.name.substr(10));
@@ -862,7 +869,10 @@ TEST_CASE("doctor: references and inputs that cannot be used") {
   CHECK(of_reference({{"hidden.vision.0", filled({2, 9, 24})}}) ==
         "given.safetensors: hidden.vision.0: a row for each of 3 pictures is expected, got 2");
   CHECK(of_reference({{"logits_per_image", filled({9})}}) == "given.safetensors: logits_per_image: shape (pictures, texts) is expected, got (9)");
-  CHECK(of_reference({{"pooler_output", filled({3, 24})}}) ==
+  CHECK(of_reference({{"image_embeds", filled({3, 24})}, {"pooler_output", filled({3, 24})}}) ==
+        "given.safetensors: image_embeds, text_embeds, logits_per_text, logits_per_image, loss, hidden.vision.I, hidden.text.I, grad.PARAMETER, "
+        "pixel_values or input_ids is expected, got \"pooler_output\"");
+  CHECK(of_reference({{"grad.x", filled({3, 24})}}) ==
         "given.safetensors: at least one of image_embeds, text_embeds, logits_per_text, logits_per_image, loss, hidden.vision.I, hidden.text.I is "
         "expected, got none");
   write_file(folder / "given.safetensors", "short");

@@ -137,6 +137,30 @@ TEST_CASE("parity can fail: of a trained in_proj_bias only the keys' third is fr
   CHECK(spoiled.run().at(tensor + "[v]").at_max_abs.index == Shape{70});
 }
 
+TEST_CASE("parity: a model without a head has hidden states and texts to compare, and no more") {
+  const Copy c("models/odd_widths");
+  const std::string file = c.folder / "model/model.safetensors";
+  Json config = parse_json(read_file(c.folder / "model/config.json"), "config.json");
+  config["vision_config"]["vision_use_head"] = false;
+  c.folder.write("model/config.json", config.dump());
+  const auto keep = [](const std::string& path, const auto& wanted) {
+    Parameters kept;
+    {
+      const SafetensorsFile all(path);
+      for (const TensorInfo& info : all.tensors())
+        if (wanted(info.name)) kept.push_back({info.name, all.read(info.name)});
+    }
+    write_safetensors(path, kept);
+  };
+  keep(file, [](const std::string& name) { return !name.starts_with("vision_model.head."); });
+  CHECK(c.complaint() == c.folder.path + ": a model with a head is expected for image_embeds, logits and loss, got one without");
+  const auto of_towers = [](const std::string& name) { return name.starts_with("hidden.") || name == "text_embeds"; };
+  keep(c.folder / "expected.safetensors", of_towers);
+  std::filesystem::remove(c.folder / "expected_f64.safetensors");
+  CHECK(c.failed().empty());
+  CHECK(c.run().contains("hidden.vision.1"));
+}
+
 TEST_CASE("parity can fail: pictures of another size want interpolated positions") {
   const std::string file = "model/model.safetensors", positions = "vision_model.embeddings.position_embedding.weight";
   const Copy spoiled("models/larger_pictures");
@@ -154,7 +178,7 @@ TEST_CASE("parity can fail: pictures of another size want interpolated positions
 
   const Copy refused("models/larger_pictures");
   refused.folder.write("model.json", R"({"interpolate_pos_encoding": false})");
-  CHECK(refused.complaint() == "add_rows: b has the trailing axes of x, got x (4, 25, 18) and b (9, 18)");
+  CHECK(refused.complaint() == "inputs.safetensors: add_rows: b has the trailing axes of x, got x (4, 25, 18) and b (9, 18)");
   refused.folder.write("model.json", R"({"interpolate_pos_encoding": 1})");
   CHECK(refused.complaint() == "model.json: interpolate_pos_encoding is true or false, got 1");
   refused.folder.write("model.json", "{}");

@@ -272,9 +272,10 @@ TEST_CASE("pretrained: parts that are not of one model are named") {
   const Json model = parse_json(whole, config);
   const std::string words = model["text_config"]["vocab_size"].dump(), context = model["text_config"]["max_position_embeddings"].dump(),
                     size = model["vision_config"]["image_size"].dump();
-  CHECK(said("text_config", "vocab_size", 7) == "run/best: a tokenizer of at most vocab_size = 7 ids, got " + words);
-  CHECK(said("text_config", "max_position_embeddings", 7) == "run/best: a tokenizer that pads to max_position_embeddings = 7 ids, got " + context);
-  CHECK(said("vision_config", "image_size", 64) == "run/best: a preprocessor with size = image_size = 64, got " + size);
+  CHECK(said("text_config", "vocab_size", 7) == "run/best: a tokenizer of at most vocab_size = 7 ids is expected, got " + words);
+  CHECK(said("text_config", "max_position_embeddings", 7) ==
+        "run/best: a tokenizer that pads to max_position_embeddings = 7 ids is expected, got " + context);
+  CHECK(said("vision_config", "image_size", 64) == "run/best: a preprocessor with size = image_size = 64 is expected, got " + size);
 }
 
 TEST_CASE("report: the figures at its head are those of the checkpoint it shows") {

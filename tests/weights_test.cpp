@@ -32,7 +32,7 @@ Tensor ramp(const Shape& shape, Real first) {
 // The same tensors in another element type, after `odd` bytes of another one.
 void write_as(const std::string& path, const std::string& dtype, const Parameters& tensors, Dim odd = 0) {
   std::vector<TensorInfo> infos;
-  if (odd) infos.push_back({"odd.position_ids", "U8", {odd}});
+  if (odd) infos.push_back({"text_model.embeddings.position_ids", "U8", {odd}});
   for (const Parameter& p : tensors) infos.push_back({p.name, dtype, p.value.shape()});
   SafetensorsWriter file(path, infos, {});
   file.write(std::string(static_cast<std::size_t>(odd), 'x').data(), odd);

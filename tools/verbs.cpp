@@ -157,6 +157,11 @@ CLI::Option* device_flag(CLI::App& verb, std::string& device) {
   return word_flag(verb, "--device", device, {"cpu", "cuda"}, "where to compute: cpu or cuda");
 }
 
+CLI::Option* lower_flag(CLI::App& verb, TokenizerOptions& options) {
+  return verb.add_flag_callback(
+      "--no-lower", [&options] { options.lower = false; }, "do not lower the texts, as published SigLIP 2 tokenizers forgot to");
+}
+
 CLI::Option* threads_flag(CLI::App& verb) {
   const auto take = [](const std::string& text) {
     const std::int64_t count = parse_whole("--threads", text);
@@ -264,7 +269,8 @@ bool looks_like_a_number(const std::string& cell) { return !cell.empty() && cell
 
 std::optional<Image> Pictures::read(const std::string& path) {
   try {
-    Image image = read_image(path, options_);
+    Image image = read_image(path, preprocessing_.picture);
+    if (!preprocessing_.resize) image = squash(image, preprocessing_, path);  // says if it has another size
     tell();
     ++read_;
     return image;

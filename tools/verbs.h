@@ -76,6 +76,8 @@ struct PixelFlags {
 void pixel_flags(CLI::App& verb, PixelFlags& flags);
 /// These and --positions, for verbs that load a model.
 void model_pixel_flags(CLI::App& verb, PixelFlags& flags);
+/// --no-lower
+CLI::Option* lower_flag(CLI::App& verb, TokenizerOptions& options);
 CLI::Option* threads_flag(CLI::App& verb);
 /// --device, cpu or cuda; find_device() makes a Device of it, and should come first: it complains of one that is not there.
 CLI::Option* device_flag(CLI::App& verb, std::string& device);
@@ -95,14 +97,14 @@ std::vector<std::string> picture_files(const std::vector<std::string>& paths);
 /// Reads pictures one by one. With skip_bad, what cannot be read is named on standard error and left out; otherwise it is an error.
 class Pictures {
  public:
-  Pictures(const PictureOptions& options, bool skip_bad) : options_(options), skip_bad_(skip_bad) {}
+  Pictures(const Preprocessing& preprocessing, bool skip_bad) : preprocessing_(preprocessing), skip_bad_(skip_bad) {}
   std::optional<Image> read(const std::string& path);
   /// Once all were read: how many were left out; throws Error if nothing else was there.
   void finish();
 
  private:
   void tell();
-  PictureOptions options_;
+  Preprocessing preprocessing_;
   bool skip_bad_;
   Dim read_ = 0, bad_ = 0;
   std::string problem_;  // the last one, not told yet: if it is the only one, it is the error

@@ -79,6 +79,8 @@ class Weights {
   std::map<std::string, std::size_t> places_;  // which file
 };
 bool has_weights(const std::string& folder);
+/// Buffers 0, 1, 2, … of old files, which no model has: passed over.
+bool is_position_ids(const std::string& name);
 
 /// Fills `parameters` from the weights of a folder. Strict: every parameter exactly once with its exact shape, no tensor left over; otherwise
 /// one Error that lists what is missing, misshapen and left over, and nothing is changed. Numbers are taken as they stand, as the published readers

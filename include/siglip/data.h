@@ -23,7 +23,7 @@ struct Image {
 ///   palette      resolved; a transparent entry or colour key counts as transparency
 ///   transparency on white as PIL's alpha_composite does it, or dropped, see Alpha
 ///   CMYK, YCCK   as Adobe writes them, inverted: red = (255 - c)(255 - k) / 255; without Adobe's note they are refused
-///   JPEG         stb_image's inverse transform and upsampling: not libjpeg's, see README, "JPEG"
+///   JPEG         stb_image's inverse transform and upsampling: not libjpeg's, see README, "Limits, plainly"
 ///   orientation  EXIF's, of a JPEG or a PNG, as PIL's exif_transpose applies it; XMP's is not looked at
 /// Throws Error naming the file: missing, empty, not an image, damaged or cut off, unsupported format, more than 2^26 pixels or 2^28 bytes of them.
 Image read_image(const std::string& path, const PictureOptions& options = {});

@@ -20,12 +20,14 @@ struct Pretrained {
   Siglip model;
   std::unique_ptr<Tokenizer> tokenizer;
   Preprocessing preprocessing;
+  std::string folder;  // names it in messages
 
   /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing, or, if the folder has
   /// checksums.txt, as those that train writes have, the file that is not as it was saved: then every file but the training state is read once, the
   /// weights whole. Without checksums.txt, as published, weights are read where they are used.
-  static Pretrained load(const std::string& path);
-  /// Packs the weights of each tower (VisionTower::pack()) that so many pictures or texts repay it for, if the machine has memory to spare.
+  static Pretrained load(const std::string& path, const TokenizerOptions& options = {});
+  /// To be called before many are embedded: throws Error if pictures are and the model has no head. Packs the weights of each tower
+  /// (VisionTower::pack()) that so many pictures or texts repay it for, if the machine has memory to spare.
   void expect(std::size_t images, std::size_t texts);
   // Computed where the model lies (move_to(model.parameters(), Device::cuda)), in batches; the result is on the CPU. Throws Error for embeddings
   // that are not finite, as those of damaged weights.

@@ -62,6 +62,18 @@ void name_states(std::map<std::string, Tensor>& values, const char* tower, const
 
 // ---- a model ---------------------------------------------------------------------------------------------------------------------------
 
+namespace {
+// What the model says of an input is said of the file that holds it.
+template <class Call>
+auto of_file(const std::string& path, const Call& call) {
+  try {
+    return call();
+  } catch (const Error& e) {
+    throw Error(path + ": " + e.what());
+  }
+}
+}  // namespace
+
 Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& wanted, Device device) {
   const auto any = [&](const auto& holds) { return std::any_of(wanted.begin(), wanted.end(), [&](const TensorInfo& t) { return holds(t.name); }); };
   const auto begins = [](const char* prefix) { return [prefix](const std::string& name) { return name.starts_with(prefix); }; };
@@ -70,6 +82,8 @@ Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& want
 
   Siglip model = load_model(folder + "/model", device);
   const SafetensorsFile inputs(folder + "/inputs.safetensors");
+  const bool embeds = both || any(begins("image_embeds"));
+  require(!embeds || model.config.vision_head, folder, "a model with a head is expected for image_embeds, logits and loss, got one without");
   Outcome outcome;
   if (gradients)
     for (const Parameter& p : model.parameters()) outcome.leaves.emplace(p.name, p.value.require_grad());
@@ -77,16 +91,20 @@ Outcome run_model(const std::string& folder, const std::vector<TensorInfo>& want
   Tape tape;
   Tensor u, v;
   Tensors hidden;
-  if (both || vision_states || any(begins("image_embeds"))) {
+  if (embeds || vision_states) {
     const Tensor images = read_onto(inputs, "pixel_values", device);
     if (interpolates_positions(folder) && images.rank() == 4) model = at_resolution(model, images.dim(3), PositionFilter::bicubic);
-    u = l2_normalize(model.vision.pooled(images, vision_states ? &hidden : nullptr));
-    outcome.values.emplace("image_embeds", u);
+    of_file(inputs.path(), [&] {
+      const Tensor last = model.vision.hidden(images, vision_states ? &hidden : nullptr);
+      if (embeds) u = l2_normalize(model.vision.head(last));
+    });
+    if (embeds) outcome.values.emplace("image_embeds", u);
     name_states(outcome.values, "vision", hidden);
     hidden.clear();
   }
   if (both || text_states || any(begins("text_embeds"))) {
-    v = l2_normalize(model.text.pooled(inputs.read_ids("input_ids").to(device), text_states ? &hidden : nullptr));
+    const Ids ids = inputs.read_ids("input_ids");
+    v = of_file(inputs.path(), [&] { return l2_normalize(model.text.pooled(ids.to(device), text_states ? &hidden : nullptr)); });
     outcome.values.emplace("text_embeds", v);
     name_states(outcome.values, "text", hidden);
   }

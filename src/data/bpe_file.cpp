@@ -10,8 +10,8 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 struct Sections {
-  std::string_view vocabulary = "{}", merges = "[]";
-  std::string rest;  // the file with the two emptied
+  std::string_view vocabulary, merges;  // null where the file has none
+  std::string rest;                     // the file with the two emptied
 };
 
 // Calls visit(key, value) for every member, if `text` is an object.
@@ -29,6 +29,7 @@ void each_member(std::string_view text, const std::string& file, const Visit& vi
 
 // Finds model.vocab and model.merges. A key that stands twice does so in the rest too, where the parser finds it.
 Sections sections_of(std::string_view text, const std::string& file) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte-order mark
   Sections found;
   const char* copied = text.data();
   const auto cut = [&](std::string_view value, std::string_view& part, const char* empty) {
@@ -188,6 +189,25 @@ Bpe::Options read_options(const Json& model, const PieceTable& table, const std:
   return {id, flag("byte_fallback"), flag("fuse_unk"), flag("ignore_merges")};
 }
 
+// Texts are cut at their right end, and padded there to their full length, whatever a file says of padding_side; what else would give other ids is
+// refused. The length counts where no other file names one.
+void read_lengths(const Json& json, BpeFile& to, const std::string& file) {
+  const Json &truncation = member(json, "truncation"), &padding = member(json, "padding");
+  for (const auto& [key, value] : {std::pair{"truncation", &truncation}, {"padding", &padding}})
+    if (!value->is_null() && !value->is_object()) fail(file, key, " is an object or null, got ", brief(*value));
+  if (const Json& side = member(truncation, "direction"); !side.is_null() && side != "Right")
+    fail(file, "truncation.direction \"Right\" is expected, got ", brief(side));
+  if (const Json& length = member(truncation, "max_length"); !length.is_null()) {
+    const bool fits = length.is_number_integer() && length.get<std::int64_t>() >= 1 && length.get<std::int64_t>() <= most_tokens;
+    require(fits, file, "truncation.max_length is a whole number from 1 to ", most_tokens, ", got ", brief(length));
+    to.length = length.get<Dim>();
+  }
+  if (const Json& pad = member(padding, "pad_id"); !pad.is_null()) {
+    if (!pad.is_number_integer()) fail(file, "padding.pad_id is a whole number, got ", brief(pad));
+    to.pad_id = pad.get<std::int64_t>();
+  }
+}
+
 // A text and then the end token: what a template of SigLIP 2 says.
 bool only_ends(const Json& processor, const std::string& end) {
   const Json& single = member(processor, "single");
@@ -215,6 +235,9 @@ std::unique_ptr<BpeFile> read_bpe_file(std::string bytes, const std::string& fil
   check_split(member(json, "pre_tokenizer"), file);
   to->added_tokens = read_added_tokens(member(json, "added_tokens"), file);
   to->ends = only_ends(member(json, "post_processor"), end);
+  read_lengths(json, *to, file);
+  for (const auto& [name, part] : {std::pair{"model.vocab", sections.vocabulary}, {"model.merges", sections.merges}})
+    require(part.data() != nullptr, file, name, " is expected, got none");
   PieceTable table(0);
   std::vector<std::string_view> pieces = read_vocabulary(sections.vocabulary, to->added_tokens, *to, file, table);
   const std::vector<Merge> merges = read_merges(sections.merges, table, *to, file);

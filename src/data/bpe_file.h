@@ -2,6 +2,7 @@
 #pragma once
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 #include "data/bpe.h"
@@ -20,14 +21,16 @@ struct BpeFile {
   std::unique_ptr<const Bpe> model;
   std::vector<AddedToken> added_tokens;  // sorted by content
   bool ends = false;                     // the post-processor puts the end token, and nothing else, around a text
+  std::optional<Dim> length;             // truncation.max_length
+  std::optional<std::int64_t> pad_id;    // of padding
 };
 
 /// The type of the model that tokenizer.json holds, "none" if it names none; the vocabulary is passed over.
 std::string model_type(const std::string& bytes, const std::string& file);
 
 /// Checks every part of the file against what this reader does: Replace of " " by "▁" (Lowercase before it is taken note of by nobody: the profile
-/// decides), a Split at " " or none, BPE with its vocabulary and merges, added tokens that are taken as they stand. `end` names the token that ends
-/// a text. Throws Error naming the file and the part.
+/// decides), a Split at " " or none, BPE with its vocabulary and merges, added tokens that are taken as they stand, no truncation on the left. `end`
+/// names the token that ends a text. Throws Error naming the file and the part.
 std::unique_ptr<BpeFile> read_bpe_file(std::string bytes, const std::string& file, const std::string& end);
 
 /// From tokenizer.json of config.folder, whose bytes are given.

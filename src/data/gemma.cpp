@@ -122,6 +122,8 @@ std::unique_ptr<Tokenizer> read_gemma(const TokenizerConfig& config, const Token
   const std::int32_t end_id = read->model->find(end), pad_id = read->model->find(pad);
   require(end_id >= 0, file, "a piece ", brief(end), " (eos_token) is expected, got none");
   require(pad_id >= 0, file, "a piece ", brief(pad), " (pad_token) is expected, got none");
+  require(read->pad_id.value_or(pad_id) == pad_id, file, "padding.pad_id = ", pad_id, ", the id of ", brief(pad), ", is expected, got ",
+          read->pad_id.value_or(pad_id));
   // What the template says, the settings of Gemma's class overrule.
   const bool settings_end = config.flag("add_eos_token") == true && config.flag("add_bos_token") == false;
   require(read->ends || settings_end, file, "a post_processor that adds ", end,
@@ -130,6 +132,7 @@ std::unique_ptr<Tokenizer> read_gemma(const TokenizerConfig& config, const Token
   const Dim pieces = static_cast<Dim>(read->model->pieces().size());
   require(!sizes || pieces <= sizes->vocab_size, file, "at most vocab_size = ", sizes ? sizes->vocab_size : 0,
           " pieces, as config.json says, are expected, got ", pieces);
-  return std::make_unique<Gemma>(std::move(read), Gemma::Settings{config.lower(options), config.context(), end_id, pad_id, config.json});
+  const Dim context = config.context(read->length);
+  return std::make_unique<Gemma>(std::move(read), Gemma::Settings{config.lower(options), context, end_id, pad_id, config.json});
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -39,7 +39,7 @@ std::optional<bool> TokenizerConfig::flag(const char* key) const {
 
 bool TokenizerConfig::lower(const TokenizerOptions& options) const { return options.lower ? *options.lower : flag("do_lower_case").value_or(true); }
 
-Dim TokenizerConfig::context() const {
+Dim TokenizerConfig::context(std::optional<Dim> own) const {
   if (json.contains("model_max_length") && !json.at("model_max_length").is_null()) {
     const Json& length = json.at("model_max_length");
     const double most = static_cast<double>(most_tokens);
@@ -50,6 +50,7 @@ Dim TokenizerConfig::context() const {
     }
   }
   const std::optional<TextSizes> sizes = read_text_sizes(folder);
+  if (!sizes && own) return *own;
   require(sizes.has_value(), file, "model_max_length, or a config.json beside it, is expected, got neither");
   return sizes->context;
 }

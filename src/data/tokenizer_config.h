@@ -19,8 +19,9 @@ struct TokenizerConfig {
   std::optional<bool> flag(const char* key) const;
   /// options.lower, else do_lower_case, else yes.
   bool lower(const TokenizerOptions& options) const;
-  /// T: model_max_length; if that is absent, or the huge number that stands for "not known", max_position_embeddings of config.json.
-  Dim context() const;
+  /// T: model_max_length; if that is absent, or the huge number that stands for "not known", max_position_embeddings of config.json;
+  /// without that file, what the tokenizer's own file says.
+  Dim context(std::optional<Dim> own = {}) const;
   [[noreturn]] void refuse(const char* key, const std::string& expected) const;
 };
 TokenizerConfig read_tokenizer_config(const std::string& folder);

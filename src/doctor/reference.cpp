@@ -96,7 +96,12 @@ Reference read_reference(const std::string& path, const Siglip& model, const Inp
   Reference reference{path, {}};
   Counts counts(inputs);
   for (const TensorInfo& info : file.tensors()) {
-    if (!is_known(info.name)) continue;  // gradients, for example, tell nothing that outputs do not
+    // Gradients tell nothing that outputs do not; inputs are read by read_inputs().
+    if (info.name.starts_with("grad.") || info.name == "pixel_values" || info.name == "input_ids") continue;
+    require(is_known(info.name), path,
+            "image_embeds, text_embeds, logits_per_text, logits_per_image, loss, hidden.vision.I, hidden.text.I, grad.PARAMETER, pixel_values or "
+            "input_ids is expected, got ",
+            brief(info.name));
     const std::string where = named(path, info.name);
     const Tensor x = read_finite(file, info.name, where);
     check_shape(info.name, x, where, model.config, counts);

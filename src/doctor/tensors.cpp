@@ -180,7 +180,7 @@ void Misfits::explain_left_over() {
   Group split, projection, cls, head, other;
   for (const auto& entry : found_) {
     const std::string& name = entry.first;
-    if (expected_.contains(name) || name.ends_with(".position_ids")) continue;
+    if (expected_.contains(name) || is_position_ids(name)) continue;
     if (!config_.vision_head && name.starts_with("vision_model.head."))
       head.add(name);
     else if (name.starts_with("vision_model.head.attention.") && name.find("_proj.") != std::string::npos)

@@ -119,8 +119,37 @@ double largest_state(const Tensors& states) {
   return largest;
 }
 
-void examine_tower(std::vector<Finding>& findings, const Trace& trace, const std::string& about, const std::string& things) {
-  constexpr double constant = 1e-4, half_precision = 65504;
+double dot(const Real* u, const Real* v, Dim E) {
+  double sum = 0;
+  for (Dim e = 0; e < E; ++e) sum += double(u[e]) * double(v[e]);
+  return sum;
+}
+// The largest weight that attention gives, on average over blocks, heads and the tokens of the last input: near 1, each token looks at one other
+// and at nothing else. 0 for a single token, which has no choice.
+double largest_attention(const std::vector<Block>& blocks, const Tensors& states) {
+  const Dim T = states[0].dim(1), C = states[0].columns(), last = states[0].rows() - T;
+  if (T == 1) return 0;
+  double sum = 0, count = 0;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const SelfAttention& attention = blocks[i].self_attn;
+    const Tensor x = blocks[i].layer_norm1(states[i]), q = attention.q_proj(x), k = attention.k_proj(x);
+    const Dim D = C / attention.heads;
+    for (Dim row = 0; row < attention.heads * T; ++row) {
+      const Real* of = q.data() + (last + row % T) * C + row / T * D;
+      std::vector<double> logits;
+      for (Dim key = 0; key < T; ++key) logits.push_back(dot(of, k.data() + (last + key) * C + row / T * D, D) / std::sqrt(double(D)));
+      const double most = *std::max_element(logits.begin(), logits.end());
+      double all = 0;
+      for (const double logit : logits) all += std::exp(logit - most);
+      sum += 1 / all, ++count;
+    }
+  }
+  return sum / count;
+}
+
+void examine_tower(std::vector<Finding>& findings, const Trace& trace, const std::vector<Block>& blocks, const std::string& about,
+                   const std::string& things) {
+  constexpr double constant = 1e-4, half_precision = 65504, saturated = 0.99;
   const bool head = trace.embeds.defined();
   const Tensor& last = trace.hidden.back();
   const Tensor rows = head ? trace.embeds : l2_normalize(last.reshape({last.dim(0), last.size() / last.dim(0)}));
@@ -132,6 +161,10 @@ void examine_tower(std::vector<Finding>& findings, const Trace& trace, const std
   else if (distance < constant)
     findings.push_back(mistaken(about, "dead-tower", "three different " + things + " have the same " + what + " (distance " + number(distance) + ")",
                                 "the tower is dead or saturated: it ignores its input", "go back to an earlier checkpoint, or convert again"));
+  else if (const double attention = largest_attention(blocks, trace.hidden); attention > saturated)
+    findings.push_back(mistaken(about, "saturated-attention", "its attention gives one token " + number(100 * attention, 4) + " % of all weight",
+                                "the weights of q_proj and k_proj are too large: a scale applied twice, or a training that went wrong",
+                                "go back to an earlier checkpoint, or convert again"));
   else if (state > half_precision)
     findings.push_back(
         noted(about, "its states reach " + number(state), "half precision ends at 65504", "run it in float32 or bfloat16, not in float16"));
@@ -140,11 +173,6 @@ void examine_tower(std::vector<Finding>& findings, const Trace& trace, const std
         healthy(about, "three different " + things + " have " + what + "s up to " + number(distance) + " apart, states reach " + number(state)));
 }
 
-double dot(const Real* u, const Real* v, Dim E) {
-  double sum = 0;
-  for (Dim e = 0; e < E; ++e) sum += double(u[e]) * double(v[e]);
-  return sum;
-}
 }  // namespace
 
 std::vector<Finding> examine_values(const Folder& folder) {
@@ -156,8 +184,8 @@ std::vector<Finding> examine_values(const Folder& folder) {
   examine_bias(findings, double(model.b.item()), folder.loss);
   const Trial trial = healthy_trial(model, probing_inputs(model.config));
   const Trace vision = run_vision(trial), text = run_text(trial);
-  examine_tower(findings, vision, "image tower", "pictures");
-  examine_tower(findings, text, "text tower", "texts");
+  examine_tower(findings, vision, model.vision.blocks, "image tower", "pictures");
+  examine_tower(findings, text, model.text.blocks, "text tower", "texts");
   return findings;
 }
 

@@ -51,6 +51,8 @@ SiglipConfig read_config(const std::string& folder) {
   config.context = text.whole("max_position_embeddings", config.context, most_tokens);
   config.projection = text.whole("projection_size", config.text.width, most_width);
   config.vision_head = vision.flag("vision_use_head", config.vision_head);
+  for (const Section& tower : {vision, text})
+    if (const double eps = tower.number("layer_norm_eps", default_eps); !(eps > 0 && eps < 1)) tower.refuse("layer_norm_eps", "between 0 and 1");
   config.layer_norm_eps = vision.number("layer_norm_eps", default_eps);
   if (text.number("layer_norm_eps", default_eps) != config.layer_norm_eps) text.refuse("layer_norm_eps", "that of vision_config");
   validate(config, root.file);

@@ -72,6 +72,10 @@ const SafetensorsFile* Weights::find(const std::string& name) const {
   return found == places_.end() ? nullptr : &files_[found->second];
 }
 
+bool is_position_ids(const std::string& name) {
+  return name == "text_model.embeddings.position_ids" || name == "vision_model.embeddings.position_ids";
+}
+
 namespace {
 // Every parameter with the file that holds it; one Error for all that does not fit.
 std::vector<std::pair<const SafetensorsFile*, const Parameter*>> places(const Weights& weights, const Parameters& parameters) {
@@ -92,7 +96,7 @@ std::vector<std::pair<const SafetensorsFile*, const Parameter*>> places(const We
   }
   for (const SafetensorsFile& file : weights.files())
     for (const TensorInfo& info : file.tensors())
-      if (!wanted.contains(info.name) && !info.name.ends_with(".position_ids")) left_over.add(brief(info.name));  // old files carry 0, 1, 2, …
+      if (!wanted.contains(info.name) && !is_position_ids(info.name)) left_over.add(brief(info.name));
   require(missing.count + misshapen.count + left_over.count == 0, weights.path(), "exactly the model's ", parameters.size(), " tensors are expected",
           missing.sentence("missing"), misshapen.sentence("misshapen"), left_over.sentence("left over"));
   return places;

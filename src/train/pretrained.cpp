@@ -21,22 +21,23 @@ std::string checkpoint_folder(const std::string& path) {
                                     : "nothing there");
 }
 
-Pretrained Pretrained::load(const std::string& path) {
+Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& options) {
   const std::string folder = checkpoint_folder(path);
   verify_model(folder);
-  Pretrained loaded{Siglip(read_config(folder)), read_tokenizer(folder), read_preprocessing(folder)};
+  Pretrained loaded{Siglip(read_config(folder)), read_tokenizer(folder, options), read_preprocessing(folder), folder};
   const SiglipConfig& c = loaded.model.config;
-  require(loaded.tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids, got ",
+  require(loaded.tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids is expected, got ",
           loaded.tokenizer->vocab_size());
-  require(loaded.tokenizer->context() == c.context, folder, "a tokenizer that pads to max_position_embeddings = ", c.context, " ids, got ",
-          loaded.tokenizer->context());
-  require(loaded.preprocessing.image_size == c.image_size, folder, "a preprocessor with size = image_size = ", c.image_size, ", got ",
+  require(loaded.tokenizer->context() == c.context, folder, "a tokenizer that pads to max_position_embeddings = ", c.context,
+          " ids is expected, got ", loaded.tokenizer->context());
+  require(loaded.preprocessing.image_size == c.image_size, folder, "a preprocessor with size = image_size = ", c.image_size, " is expected, got ",
           loaded.preprocessing.image_size);
   attach_parameters(folder, loaded.model.parameters());
   return loaded;
 }
 
 void Pretrained::expect(std::size_t images, std::size_t texts) {
+  require(images == 0 || model.config.vision_head, folder, "a model with a head is expected for pictures (vision_use_head), got one without");
   constexpr std::size_t enough = 8;  // for fewer, packing, which reads and writes every weight, may take longer than it saves
   const std::int64_t bytes = model.parameter_count() * std::int64_t{sizeof(Real)}, memory = device_memory(model.log_t.device());
   if (memory > 0 && 3 * bytes > memory) return;
@@ -49,19 +50,19 @@ constexpr std::size_t batch = 64;
 
 // Rows of `count` items, embedded `batch` at a time.
 template <class Embed>
-Tensor in_batches(std::size_t count, Dim E, const Embed& embed) {
+Tensor in_batches(const std::string& folder, std::size_t count, Dim E, const Embed& embed) {
   Tensor all({static_cast<Dim>(count), E});
   for (std::size_t begin = 0; begin < count; begin += batch) {
     const Tensor rows = embed(begin, std::min(count, begin + batch));
     rows.read(all.data() + static_cast<Dim>(begin) * E, 0, rows.size());
   }
-  require_finite(all, "embed");
+  require_finite(all, folder);
   return all;
 }
 }  // namespace
 
 Tensor Pretrained::embed(const std::vector<Image>& images) const {
-  return in_batches(images.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
+  return in_batches(folder, images.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
     const Tensor pixels = pixel_values(std::span(images).subspan(begin, end - begin), preprocessing);
     pixels.move_to(model.log_t.device());
     return model.vision(pixels);
@@ -69,7 +70,7 @@ Tensor Pretrained::embed(const std::vector<Image>& images) const {
 }
 
 Tensor Pretrained::embed(const std::vector<std::string>& texts) const {
-  return in_batches(texts.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
+  return in_batches(folder, texts.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
     const auto at = [&](std::size_t i) { return texts.begin() + static_cast<std::ptrdiff_t>(i); };
     return model.text(tokenizer->encode(std::vector<std::string>(at(begin), at(end))).to(model.log_t.device()));
   });

@@ -18,6 +18,7 @@ struct Settings {
   bool skip_bad = false, json = false;
   std::string device = "cpu";
   PixelFlags pixels;
+  TokenizerOptions tokenizer;
 };
 
 std::vector<std::string> labels_of(const Settings& s) {
@@ -75,7 +76,7 @@ std::string probability_text(double p) { return p >= 1e-3 ? fixed(p, 4) : scient
 void classify_verb(const Settings& s) {
   const std::vector<std::string> labels = labels_of(s), captions = captions_of(labels, s.text_template);
   const Device device = find_device(s.device, "--device");
-  Pretrained model = Pretrained::load(s.run);
+  Pretrained model = Pretrained::load(s.run, s.tokenizer);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
   const std::vector<std::string> files = picture_files(s.images);
@@ -88,7 +89,7 @@ void classify_verb(const Settings& s) {
   const Dim count = std::ssize(labels), top = s.top ? std::min(s.top, count) : count;
   Json json = Json::array();
   std::vector<std::vector<std::string>> rows{{"image", "rank", "label", "probability", "cosine", "logit"}};
-  Pictures pictures(model.preprocessing.picture, s.skip_bad);
+  Pictures pictures(model.preprocessing, s.skip_bad);
   for (const std::string& path : files) {
     std::optional<Image> picture = pictures.read(path);
     if (!picture) continue;
@@ -127,6 +128,7 @@ void add_classify(CLI::App& program) {
   verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);
+  lower_flag(verb, s->tokenizer);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { classify_verb(*s); });

@@ -17,6 +17,7 @@ struct Settings {
   std::vector<std::string> images;
   std::string device = "cpu";
   PixelFlags pixels;
+  TokenizerOptions tokenizer;
   bool skip_bad = false, json = false;
 };
 
@@ -40,7 +41,7 @@ void embed_verb(const Settings& s) {
   std::vector<std::string> files = picture_files(s.images), pictures;
   std::sort(files.begin(), files.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
-  Pretrained model = Pretrained::load(s.run);
+  Pretrained model = Pretrained::load(s.run, s.tokenizer);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
   model.expect(files.size(), texts.size());
@@ -49,7 +50,7 @@ void embed_verb(const Settings& s) {
   constexpr std::size_t batch = 64;
   std::vector<Tensor> parts;
   std::vector<Image> decoded;
-  Pictures readable(model.preprocessing.picture, s.skip_bad);
+  Pictures readable(model.preprocessing, s.skip_bad);
   const auto embed_decoded = [&] {
     if (!decoded.empty()) parts.push_back(model.embed(decoded));
     decoded.clear();
@@ -98,6 +99,7 @@ void add_embed(CLI::App& program) {
   verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);
+  lower_flag(verb, s->tokenizer);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { embed_verb(*s); });

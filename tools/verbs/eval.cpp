@@ -44,6 +44,7 @@ struct Settings {
   bool strict = false, json = false;
   std::string device = "cpu";
   PixelFlags pixels;
+  TokenizerOptions tokenizer;
 };
 
 // How the run read its data, unless flags say otherwise.
@@ -63,7 +64,7 @@ void eval_verb(const Settings& s) {
   const TrainConfig of_run = settings_of_run(s.run), config = configured(s, of_run);
   const Candidates candidates = as_wrong_use([&] { return Candidates::parse(config.candidates); });
   const Device device = find_device(s.device, "--device");
-  Pretrained model = Pretrained::load(s.run);
+  Pretrained model = Pretrained::load(s.run, s.tokenizer);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
   const bool trained_on = config.data == of_run.data;
@@ -114,6 +115,7 @@ void add_eval(CLI::App& program) {
   verb.add_flag("--strict", s->strict, "a picture that cannot be read is an error");
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);
+  lower_flag(verb, s->tokenizer);
   json_flag(verb, s->json);
   threads_flag(verb);
   verb.callback([s] { eval_verb(*s); });

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include "io/checksum.h"
 #include "io/json.h"
 #include "siglip/error.h"
@@ -92,7 +93,8 @@ void print_config(const SiglipConfig& c) {
 }
 
 void print_tokenizer(const std::string& folder) try {
-  std::cout << "tokenizer   " << read_tokenizer(folder)->describe() << '\n';
+  const std::string described = read_tokenizer(folder)->describe();
+  std::cout << "tokenizer   " << described << '\n';
 } catch (const Error& e) {
   std::cout << "tokenizer   none that can be read: " << e.what() << '\n';
 }
@@ -199,11 +201,23 @@ Json preprocessing_json(const std::string& folder) {
 
 Json tower_json(const EncoderConfig& e) { return {{"width", e.width}, {"layers", e.layers}, {"heads", e.heads}, {"mlp", e.mlp}}; }
 
+// Names alone, whole lists: the loader's sentence shows the first of them.
+std::pair<Json, Json> missing_and_left_over(const Inspected& inspected, const SiglipConfig& config) {
+  std::set<std::string> missing, left_over;
+  for (const Parameter& parameter : Siglip(config).parameters()) missing.insert(parameter.name);
+  for (const TensorInfo& tensor : inspected.tensors())
+    if (missing.erase(tensor.name) == 0 && !is_position_ids(tensor.name)) left_over.insert(tensor.name);
+  return {missing, left_over};
+}
+
 // What only a folder has; null for a single file.
-Json folder_json(const std::string& folder) {
+Json folder_json(const Inspected& inspected) {
+  const std::string& folder = inspected.folder;
   if (folder.empty())
-    return {{"config", nullptr}, {"tokenizer", nullptr}, {"preprocessing", nullptr}, {"misfit", nullptr}, {"checksums", false}, {"damage", nullptr}};
+    return {{"config", nullptr},  {"tokenizer", nullptr}, {"preprocessing", nullptr}, {"misfit", nullptr},
+            {"missing", nullptr}, {"left_over", nullptr}, {"checksums", false},       {"damage", nullptr}};
   const SiglipConfig c = read_config(folder);
+  const auto [missing, left_over] = missing_and_left_over(inspected, c);
   const auto or_null = [](const std::string& sentence) { return sentence.empty() ? Json() : Json(sentence); };
   return {{"config",
            {{"vision", tower_json(c.vision)},
@@ -216,6 +230,8 @@ Json folder_json(const std::string& folder) {
           {"tokenizer", tokenizer_json(folder)},
           {"preprocessing", preprocessing_json(folder)},
           {"misfit", or_null(misfit(folder, c))},
+          {"missing", missing},
+          {"left_over", left_over},
           {"checksums", has_checksums(folder)},
           {"damage", or_null(damage(folder))}};
 }
@@ -231,7 +247,7 @@ Json json_of(const Inspected& inspected, const Counts& counts, std::optional<dou
                {"b", b ? Json(*b) : Json()},     {"files", files},
                {"dtypes", counts.dtypes},        {"links_outside", links},
                {"vision_head", counts.head}};
-  json.update(folder_json(inspected.folder));
+  json.update(folder_json(inspected));
   json["tensors"] = tensors;
   return json;
 }
@@ -267,8 +283,9 @@ void add_inspect(CLI::App& program) {
                "parameters, vision_parameters, text_parameters, t, b (null if absent), files, dtypes {type: tensors}, links_outside [name, target],\n"
                "  vision_head, config {vision, text {width, layers, heads, mlp}, image_size, patch_size, vocab_size, context, projection},\n"
                "  tokenizer {profile, ids, context, lower}, preprocessing {profile, resize, image_size, resample, rescale, rescale_factor,\n"
-               "  normalize, mean, std} (null if none can be read), misfit (null if the tensors are those of config.json), checksums (whether\n"
-               "  there is a checksums.txt), damage (null if no file is other than it says), tensors [name, dtype, shape]");
+               "  normalize, mean, std} (null if none can be read), misfit (null if the tensors are those of config.json), missing and\n"
+               "  left_over (names), checksums (whether there is a checksums.txt), damage (null if no file is other than it says), tensors [name, "
+               "dtype, shape]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("PATH", s->path, "a run folder, a checkpoint folder or a .safetensors file")->required();
   json_flag(verb, s->json);

@@ -21,8 +21,19 @@ struct Settings {
   bool json = false;
 };
 
+// Whether a name is that of weights or of training state in the model's folder, or in a part of a run.
+bool is_of_model(const fs::path& out, const fs::path& folder) {
+  const std::string name = out.filename().string();
+  const fs::path parent = out.has_parent_path() ? out.parent_path() : fs::path(".");
+  std::error_code none;
+  for (const char* part : {"", "best", "last"})
+    if (fs::equivalent(parent, folder / part, none)) return name.starts_with("model") || name.starts_with("training_state");
+  return false;
+}
+
 void check_out(const Settings& s, const std::vector<std::string>& pictures) {
   if (!s.out.ends_with(".safetensors")) throw WrongUse("--out: a name that ends in .safetensors is expected, got \"" + s.out + "\"");
+  if (is_of_model(s.out, s.folder)) throw WrongUse("--out: a name that is not one of the model's files is expected, got " + s.out);
   std::error_code none;
   for (const std::string& picture : pictures)
     if (fs::equivalent(s.out, picture, none)) throw WrongUse("--out: a file that is not also read is expected, got " + s.out);

@@ -12,16 +12,15 @@ namespace siglip::tools {
 namespace {
 struct Settings {
   std::string run, texts;
-  bool json = false, no_lower = false;
+  TokenizerOptions tokenizer;
+  bool json = false;
 };
 
 void tokenize_verb(const Settings& s) {
   std::error_code none;
   const auto holds = [&](const char* name) { return std::filesystem::exists(s.run + "/" + name, none); };
   const bool is_tokenizer = holds("tokenizer_config.json") || holds("tokenizer.json") || holds("spiece.model");
-  TokenizerOptions options;
-  if (s.no_lower) options.lower = false;
-  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(is_tokenizer ? s.run : checkpoint_folder(s.run), options);
+  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(is_tokenizer ? s.run : checkpoint_folder(s.run), s.tokenizer);
   std::vector<std::vector<std::int32_t>> rows;
   for (const std::string& text : read_texts(s.texts)) rows.push_back(tokenizer->encode(text));
   const auto pieces_of = [&](const std::vector<std::int32_t>& ids) {
@@ -56,7 +55,7 @@ void add_tokenize(CLI::App& program) {
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder, a checkpoint folder, or a folder with tokenizer.json or spiece.model")->required();
   text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)")->required();
-  verb.add_flag("--no-lower", s->no_lower, "do not lower the texts, as published SigLIP 2 tokenizers forgot to");
+  lower_flag(verb, s->tokenizer);
   json_flag(verb, s->json);
   verb.callback([s] { tokenize_verb(*s); });
 }

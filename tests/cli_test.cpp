@@ -509,30 +509,30 @@ TEST_CASE("cli: embeddings that are no numbers are an error") {
 
 TEST_CASE("cli: what does not fit the model names the picture or the folder; --no-lower") {
   const Shell& shell = trained();
-  REQUIRE(shell("cp -r run/best plain && rm plain/checksums.txt").exit_code == 0);
-  const std::string preprocessor = shell.folder / "plain/preprocessor_config.json";
+  REQUIRE(shell("cp -r run/best unfit && rm unfit/checksums.txt").exit_code == 0);
+  const std::string preprocessor = shell.folder / "unfit/preprocessor_config.json";
   Json json = parse_json(contents(preprocessor), preprocessor);
   json["do_resize"] = false;
   write_file(preprocessor, json.dump());
   write_png(shell.folder / "other.png", {24, 24, std::vector<std::uint8_t>(24 * 24 * 3)});
   const std::string reason = "1 siglip: other.png: a picture of 32 x 32 is expected, because do_resize is false, got 24 x 24";
-  CHECK(shell.refusal("siglip classify plain --labels circle other.png") == reason);
-  CHECK(shell.refusal("siglip embed plain --images other.png --out other.npy") == reason);
+  CHECK(shell.refusal("siglip classify unfit --labels circle other.png") == reason);
+  CHECK(shell.refusal("siglip embed unfit --images other.png --out other.npy") == reason);
 
-  SiglipConfig config = read_config(shell.folder / "plain");
+  SiglipConfig config = read_config(shell.folder / "unfit");
   const Siglip whole(config);
-  load_parameters(shell.folder / "plain", whole.parameters());
+  load_parameters(shell.folder / "unfit", whole.parameters());
   config.vision_head = false;
   const Siglip model(config);
   Parameters kept;
   for (const Parameter& p : whole.parameters())
     if (!p.name.starts_with("vision_model.head.")) kept.push_back(p);
-  write_config(shell.folder / "plain", config);
-  write_safetensors(shell.folder / "plain/model.safetensors", kept);
-  const std::string headless = "1 siglip: plain: a model with a head is expected for pictures (vision_use_head), got one without";
-  CHECK(shell.refusal("siglip classify plain --labels circle shapes/val/00000.png") == headless);
-  CHECK(shell.refusal("siglip embed plain --images shapes/val --out other.npy") == headless);
-  CHECK(shell.refusal("siglip eval plain --data shapes --split val") == headless);
+  write_config(shell.folder / "unfit", config);
+  write_safetensors(shell.folder / "unfit/model.safetensors", kept);
+  const std::string headless = "1 siglip: unfit: a model with a head is expected for pictures (vision_use_head), got one without";
+  CHECK(shell.refusal("siglip classify unfit --labels circle shapes/val/00000.png") == headless);
+  CHECK(shell.refusal("siglip embed unfit --images shapes/val --out other.npy") == headless);
+  CHECK(shell.refusal("siglip eval unfit --data shapes --split val") == headless);
 
   // A tokenizer of learned words has one way; that of SigLIP 2 has two (bpe_test.cpp).
   for (const std::string verb : {"classify run --labels circle shapes/val/00000.png", "embed run --texts shapes/val/metadata.jsonl --out x.npy",

@@ -24,7 +24,11 @@ void Uploads::prepare() {
   if (!slots_.empty()) return;
   slots_.reserve(most_slots);
   try {
-    while (slots_.size() < most_slots) slots_.emplace_back();
+    while (slots_.size() < most_slots) {
+      slots_.emplace_back();
+      // The pool's memory may still be in use by what was launched before: the first copy into it waits for that too.
+      check(cudaEventRecord(slots_.back().free.event, context().compute), "copy_in", slot_bytes, "an event");
+    }
   } catch (const Error&) {
     if (slots_.empty()) throw;
   }

@@ -17,7 +17,7 @@ class Uploads {
   void copy(char* to, const char* from, std::size_t bytes);
   std::size_t slots() const { return slots_.size(); }
 
-  static constexpr std::size_t slot_bytes = std::size_t{8} << 20, most_slots = 16;
+  static constexpr std::size_t slot_bytes = std::size_t{1} << 20, most_slots = 16;  // 16 MiB in all
 
  private:
   struct Pinned {

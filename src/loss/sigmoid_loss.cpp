@@ -39,6 +39,7 @@
 #include <cmath>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/one_device.h"
 #include "core/product.h"
 #include "core/sums.h"
 #include "kernels.h"
@@ -153,6 +154,7 @@ struct SigmoidLoss final : Op {
 
 void check(const Tensor& u, const Tensor& v, const Tensor& log_t, const Tensor& b, const Labels& labels) {
   const char* op = "sigmoid_loss";
+  require_one_device(op, u, v, log_t, b, labels.image_ids, labels.text_ids);
   require(u.rank() == 2 && u.shape() == v.shape(), op, "u and v of one shape (B, E), got ", u.shape(), " and ", v.shape());
   require(u.dim(0) >= 1 && u.dim(1) >= 1, op, "at least one pair and one column, got ", u.shape());
   require(log_t.size() == 1 && b.size() == 1, op, "log_t and b are one number each, got ", log_t.shape(), " and ", b.shape());

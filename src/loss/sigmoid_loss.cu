@@ -15,7 +15,7 @@
 // memory    3 doubles for each row of a tile and edge² reals; with bf16 also 2 E bytes for each row of a panel and of a tile. The edge is at most
 //           4096, a panel 104 MiB, a tile's rows 32 MiB: in floats at most 64 + 104 + 32 = 200 MiB whatever B and E (to 2^20), 174 MiB for
 //           E = 768; on 50 MiB of second-level cache the edge is at most 2560, which makes 25 + 100 + 4 MiB = 129 MiB, and 25 MiB without bf16.
-//           The 33 MiB of the backend (context.h) are there anyway
+//           The 33 MiB of the backend (context.h) and the 16 MiB of uploads (uploads.h) are there anyway: 249 MiB at most in all
 // shapes    of the products, for B = 65,536 and E = 768 on an H200 (132 multiprocessors, 50 to 60 MiB of second-level cache, so an edge of 2560
 //           or 2688): s has 400 pieces or more of 128 x 128, dU_i and dV_j have 120 or 126, nearly one for each multiprocessor. An edge of 1024
 //           would leave two thirds of them idle, and with t g beside the logits, not over them, the edge would be 2048 and 96 pieces. 676 or

@@ -18,6 +18,7 @@
 #include <vector>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/one_device.h"
 #include "core/product.h"
 #include "core/sums.h"
 #include "kernels.h"
@@ -123,6 +124,7 @@ struct SoftmaxLoss final : Op {
 
 Tensor softmax_loss(const Tensor& u, const Tensor& v, const Tensor& log_t) {
   const char* name = "softmax_loss";
+  require_one_device(name, u, v, log_t);
   require(u.rank() == 2 && u.shape() == v.shape(), name, "u and v of one shape (B, E), got ", u.shape(), " and ", v.shape());
   require(u.dim(0) >= 1 && u.dim(1) >= 1, name, "at least one pair and one column, got ", u.shape());
   require(log_t.size() == 1, name, "log_t is one number, got ", log_t.shape());

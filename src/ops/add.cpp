@@ -5,6 +5,7 @@
 // backward  dx_i += dz_i,  dy_i += dz_i
 // saves     nothing           cost  N additions
 #include "check/rows.h"
+#include "core/one_device.h"
 #include "core/parallel.h"
 #include "kernels.h"
 #include "siglip/error.h"
@@ -36,6 +37,7 @@ struct Add final : Op {
 }  // namespace
 
 Tensor add(const Tensor& x, const Tensor& y) {
+  require_one_device("add", x, y);
   require(x.shape() == y.shape(), "add", "x and y have one shape, got ", x.shape(), " and ", y.shape());
   Tensor z = Tensor::like(x);
   LAUNCH(x.device(), add_forward, z.data(), x.data(), y.data(), z.size());

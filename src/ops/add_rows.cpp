@@ -7,6 +7,7 @@
 // numerics  db sums its rows in order, each column block by one thread
 #include <algorithm>
 #include "check/rows.h"
+#include "core/one_device.h"
 #include "core/parallel.h"
 #include "kernels.h"
 #include "siglip/error.h"
@@ -42,6 +43,7 @@ struct AddRows final : Op {
 }  // namespace
 
 Tensor add_rows(const Tensor& x, const Tensor& b) {
+  require_one_device("add_rows", x, b);
   const bool fits = b.rank() >= 1 && b.size() >= 1 && b.rank() <= x.rank() && std::equal(b.shape().rbegin(), b.shape().rend(), x.shape().rbegin());
   require(fits, "add_rows", "b has the trailing axes of x, got x ", x.shape(), " and b ", b.shape());
   Tensor y = Tensor::like(x);

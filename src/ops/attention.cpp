@@ -19,6 +19,7 @@
 #include <cmath>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/one_device.h"
 #include "core/panels.h"
 #include "core/parallel.h"
 #include "kernels.h"
@@ -126,6 +127,7 @@ struct Attention final : Op {
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, Dim heads) {
+  require_one_device("attention", q, k, v);
   require(q.rank() == 3 && k.rank() == 3 && v.shape() == k.shape(), "attention", "q (B, T, C), k and v (B, S, C), got ", q.shape(), ", ", k.shape(),
           ", ", v.shape());
   require(q.dim(0) == k.dim(0) && q.dim(2) == k.dim(2), "attention", "q, k and v of one batch and width, got ", q.shape(), " and ", k.shape());

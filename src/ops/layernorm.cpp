@@ -13,6 +13,7 @@
 #include <cmath>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/one_device.h"
 #include "core/parallel.h"
 #include "core/sums.h"
 #include "kernels.h"
@@ -79,6 +80,7 @@ struct Layernorm final : Op {
 }  // namespace
 
 Tensor layernorm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double eps) {
+  require_one_device("layernorm", x, gamma, beta);
   require(x.rank() >= 1 && x.columns() >= 1, "layernorm", "x has a last axis of at least one column, got shape ", x.shape());
   const Shape row{x.columns()};
   require(gamma.shape() == row && beta.shape() == row, "layernorm", "gamma and beta have shape ", row, ", got ", gamma.shape(), " and ",

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include "check/rows.h"
 #include "core/eigen.h"
+#include "core/one_device.h"
 #include "core/parallel.h"
 #include "core/panels.h"
 #include "core/product.h"
@@ -135,6 +136,7 @@ Tensor packed(const Tensor& w) {
 }
 
 Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& packed_w) {
+  require_one_device("matmul", x, w, bias, packed_w);
   require(w.rank() == 2 && w.dim(1) >= 1, "matmul", "w has shape (M, K), K >= 1, got ", w.shape());
   require(x.rank() >= 1 && x.columns() == w.dim(1), "matmul", "columns of x = columns of w = ", w.dim(1), ", got x of shape ", x.shape());
   require(!bias.defined() || bias.shape() == Shape{w.dim(0)}, "matmul", "bias has shape (", w.dim(0), "), got ", bias.shape());

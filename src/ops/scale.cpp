@@ -6,6 +6,7 @@
 // saves     x, s              cost  N products
 // numerics  the sum of ds is double, in index order
 #include "check/rows.h"
+#include "core/one_device.h"
 #include "core/parallel.h"
 #include "kernels.h"
 #include "siglip/error.h"
@@ -47,6 +48,7 @@ struct Scale final : Op {
 }  // namespace
 
 Tensor scale(const Tensor& x, const Tensor& s) {
+  require_one_device("scale", x, s);
   require(s.size() == 1, "scale", "s is one number, got shape ", s.shape());
   Tensor y = Tensor::like(x);
   LAUNCH(x.device(), scale_forward, y.data(), x.data(), s.data(), x.size());

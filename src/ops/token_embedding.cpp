@@ -6,6 +6,7 @@
 // saves     ids               cost  NC copies
 // numerics  additions to one row happen in the order of n, each column block by one thread
 #include "check/rows.h"
+#include "core/one_device.h"
 #include "core/parallel.h"
 #include "kernels.h"
 #include "siglip/error.h"
@@ -39,6 +40,7 @@ struct TokenEmbedding final : Op {
 }  // namespace
 
 Tensor token_embedding(const Ids& ids, const Tensor& table) {
+  require_one_device("token_embedding", table, ids);
   require(table.rank() == 2, "token_embedding", "table (V, C), got ", table.shape());
   const bool within = ids.size() == 0 || (ids.smallest() >= 0 && ids.largest() < table.dim(0));
   require(within, "token_embedding", "ids from 0 to ", table.dim(0) - 1, ", got ", ids.smallest(), " to ", ids.largest());

@@ -4,10 +4,15 @@
 #include <filesystem>
 #include <sstream>
 #include "../temporary_folder.h"
+#include "check/values.h"
 #include "core/pool.h"
 #include "emulator.h"
 #include "siglip/check.h"
+#include "siglip/loss.h"
+#include "siglip/model.h"
 #include "siglip/ops.h"
+#include "siglip/optim.h"
+#include "siglip/tape.h"
 #include "siglip/train.h"
 #include "train/run_folder.h"
 using namespace siglip;
@@ -139,6 +144,52 @@ TEST_CASE("device: memory that ends is one clear error, and all goes on") {
   host.move_to(Device::cuda);
   CHECK(add(host, host).to_vector()[9] == 4);
   CHECK(held.to_vector()[3] == 1);
+}
+
+TEST_CASE("device: inputs of an op that lie on two devices are refused by name") {
+  int refused = 0;
+  for (const OpRow& row : op_table())
+    for (std::size_t i = 0; i < row.cases[0].shapes.size() && row.cases[0].shapes.size() > 1; ++i)
+      for (const Device device : {Device::cpu, Device::cuda}) {
+        Tensors in = draw_inputs(row.cases[0], 1, device);
+        in[i].move_to(device == Device::cpu ? Device::cuda : Device::cpu);
+        const std::string said = complaint_of([&] { row.call(in, row.cases[0]); });
+        INFO(row.name, ", input ", i);
+        CHECK(said.ends_with(": inputs on one device are expected, got some on the CPU and some on a CUDA device"));
+        ++refused;
+      }
+  CHECK(refused >= 40);
+  const Ids ids({1}, {0});
+  CHECK(complaint_of([&] { token_embedding(ids, Tensor::full({1, 2}, 1).to(Device::cuda)); }).starts_with("token_embedding: inputs on one device"));
+  const Tensor u = Tensor::full({1, 2}, 1).to(Device::cuda), t = Tensor::full({1}, 1).to(Device::cuda);
+  CHECK(complaint_of([&] { sigmoid_loss(u, u, t, t, {ids, ids}); }).starts_with("sigmoid_loss: inputs on one device"));
+}
+
+TEST_CASE("device: a step after the first takes no memory, in any precision") {
+  SiglipConfig config = preset("nano");
+  config.vision = config.text = {8, 1, 2, 12}, config.projection = 8, config.image_size = 8, config.patch_size = 4, config.context = 4;
+  config.vocab_size = 5;
+  const Siglip model(config);
+  initialize(model, 1);
+  move_to(model.parameters(), Device::cuda);
+  AdamW optimizer(model.parameters(), {});
+  const Tensor images = Tensor::full({3, 3, 8, 8}, Real(0.5)).to(Device::cuda);
+  const Ids ids = Ids({3, 4}, {0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1}).to(Device::cuda);
+  for (const MatmulPrecision precision : {MatmulPrecision::f32, MatmulPrecision::tf32, MatmulPrecision::bf16}) {
+    set_matmul_precision(Device::cuda, precision);
+    std::int64_t allocations = 0;
+    for (int step = 0; step < 4; ++step) {
+      Tape tape;
+      const Tensor loss = sigmoid_loss(model.vision(images), model.text(ids), model.log_t, model.b);
+      tape.backward(loss);
+      optimizer.step(1e-3, clip_factor(global_grad_norm(optimizer.parameters()), 1));
+      optimizer.zero_grad();
+      CHECK(std::isfinite(loss.item()));
+      if (step == 0) allocations = pool_stats(Device::cuda).allocations;
+    }
+    CHECK(pool_stats(Device::cuda).allocations == allocations);
+  }
+  set_matmul_precision(Device::cuda, MatmulPrecision::f32);
 }
 
 TEST_CASE("device: new memory is full of NaN for the checks") {

@@ -4,6 +4,7 @@
 #include "check/device_match.h"
 #include "check/values.h"
 #include "cuda/context.h"
+#include "cuda/uploads.h"
 #include "kernels.h"
 #include "loss/loss_products.h"
 #include "siglip/check.h"
@@ -134,7 +135,8 @@ TEST_CASE("emulated CUDA: the sigmoid loss wants at most 256 MiB for any batch a
         INFO("cache ", cache, ", B = ", B, ": ", reals, " reals");
         CHECK(reals * static_cast<Dim>(sizeof(Real)) <= (cache == 50 << 20 ? 129 << 20 : 174 << 20));
       }
-      // 33 MiB of the 256 are the backend's: scratch memory and what cuBLAS works in.
+      // 33 MiB of the 256 are the backend's: scratch memory and what cuBLAS works in; 16 those of uploads.
+      static_assert(cuda::Uploads::most_slots * cuda::Uploads::slot_bytes == 16 << 20);
       for (const Dim E : {Dim(1), Dim(4096), Dim(4097), Dim(6000), Dim(16384), Dim(65536), Dim(1) << 20}) {
         Dim reals = 0;
         cuda::sigmoid_loss_workspace(&reals, Dim(1) << 22, E);

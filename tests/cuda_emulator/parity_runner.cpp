@@ -26,9 +26,8 @@ std::string failure(const OpRow& row, const OpCase& c, bool with_hygiene) try {
   return e.what();
 }
 
-// Hygiene runs a case about ten times; fibers are slow, and what it looks for shows in small cases. Cases beyond the second size cross borders
-// that only the CPU's blocks have.
-constexpr Dim hygiene_elements = 200, most_elements = 10000;
+// Hygiene runs a case about ten times; fibers are slow, and what it looks for shows in small cases.
+constexpr Dim hygiene_elements = 200;
 
 Dim elements(const OpCase& c) {
   Dim count = 0;
@@ -37,7 +36,7 @@ Dim elements(const OpCase& c) {
 }
 }  // namespace
 
-std::string first_device_failure(const std::string& rows, bool with_hygiene) {
+std::string first_device_failure(const std::string& rows, bool with_hygiene, Dim most_elements) {
   std::vector<std::pair<OpRow, OpCase>> cases;
   for (const OpRow& row : op_table())
     if (row.name.starts_with(rows))

@@ -45,7 +45,7 @@ TEST_CASE("refusals: an upload without memory leaks none, and the next one goes"
   {
     cuda::Uploads uploads;
     CHECK(said("cudaHostAlloc", 0, cudaErrorMemoryAllocation, [&] { to.upload(uploads); }) ==
-          "copy_in: CUDA: out of memory (8388608 bytes, pinned memory of the host)");
+          "copy_in: CUDA: out of memory (1048576 bytes, pinned memory of the host)");
     CHECK(emulator::living_objects() == living + 1);  // its stream
     CHECK(said("cudaEventCreateWithFlags", 1, cudaErrorMemoryAllocation, [&] { to.upload(uploads); }) == "copy_in: CUDA: out of memory (an event)");
     CHECK(emulator::living_objects() == living + 1);

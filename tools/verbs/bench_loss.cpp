@@ -272,7 +272,7 @@ void add_bench_loss(CLI::App& bench) {
       "this build's at 2048^3, on a CUDA device the loss's own three of each tile, with nothing between them, and 8192^3. The best of --repeat "
       "counts;\n"
       "6 B^2 E operations a call. The first round and the last must give the same bits. Extra memory: above inputs and gradients\n"
-      "(and, on a CUDA device, above the 128 MiB of slots that uploads go through).",
+      "(and, on a CUDA device, above the 16 MiB of slots that uploads go through).",
       "siglip bench loss --batch 1024 --dim 64",
       "batch, dim, device, precision, edge, threads, seconds, gflops, matmul_gflops, ratio, loss, du_norm, dv_norm, dlog_t, db, extra_bytes,\n"
       "  square_gflops and square_ratio (on a CUDA device), resident_extra_bytes (on the CPU), peak_memory_bytes (of one batch in one\n"

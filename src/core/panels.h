@@ -24,8 +24,8 @@ constexpr Dim lanes = 16 / sizeof(Real), tile_rows = 6, small_rows = 128;
 #endif
 constexpr Dim panel = 2 * lanes;
 
-/// Tiles of rows that use a panel one after another, before the next panel's turn comes.
-constexpr Dim pass_tiles = 48 / tile_rows;
+/// Tiles of rows that use a panel one after another, before the next panel's turn comes; what each of them fetches of every row of that one.
+constexpr Dim pass_tiles = 48 / tile_rows, fetched = std::max<Dim>(1, panel / pass_tiles);
 
 /// Every product over k is a sum of depths of 512, each of them one chain of additions in the order of k: a panel of so many rows stays in a near
 /// cache.
@@ -106,7 +106,7 @@ struct Target {
 /// its first reader would wait for it.
 template <Dim rows, Dim registers>
 inline void product_tile(Target to, Steps a, const Real* b, const Real* ahead, Dim K) {
-  constexpr Dim line = 64 / sizeof(Real), share = panel / pass_tiles;  // of each row of the next panel
+  constexpr Dim line = 64 / sizeof(Real);
   Lanes left[rows] = {}, right[rows] = {};
   const Real* row[rows];
   for (Dim i = 0; i < rows; ++i) {
@@ -115,7 +115,7 @@ inline void product_tile(Target to, Steps a, const Real* b, const Real* ahead, D
     __builtin_prefetch(to.x + i * to.row + registers * lanes - 1, 1);
   }
   for (Dim k = 0; k < K; ++k) {
-    if (k % (line / share) == 0) __builtin_prefetch(ahead + k * share, 0, 2);
+    if (k % (line / fetched) == 0) __builtin_prefetch(ahead + k * fetched, 0, 2);
     Lanes b_left, b_right;
     std::memcpy(&b_left, b + k * panel, sizeof b_left);
     if constexpr (registers == 2) std::memcpy(&b_right, b + k * panel + lanes, sizeof b_right);
@@ -163,7 +163,7 @@ inline void panel_product(Real* c, Dim c_row, Steps a, const Real* b, Base base,
     for (Dim i = 0; i < I; i += tile_rows) {
       const Dim rows = std::min(tile_rows, I - i);
       const Steps a_tile{a.x + i * a.row, a.row, a.column};
-      const Real* ahead = b + panel * K + i / tile_rows * (panel / pass_tiles) * K;
+      const Real* ahead = b + panel * K + i / tile_rows * fetched * K;
       Target to{c + i * c_row + j, c_row, base.row ? base.row + j : no_base, 0};
       if (base.result) to.base = to.x, to.base_row = to.row;
       if (width == panel) {

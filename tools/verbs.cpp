@@ -95,7 +95,8 @@ void check_words(const CLI::App& program, const std::vector<std::string>& words)
 CLI::App& add_verb(CLI::App& parent, const std::string& name, const std::string& description, const std::string& example,
                    const std::string& json_keys) {
   CLI::App* verb = parent.add_subcommand(name, description);
-  verb->footer("\nExample:\n  " + example + (json_keys.empty() ? "" : "\n\nJSON on standard output (--json):\n  " + json_keys) + "\n");
+  const std::string typed = example.starts_with("siglip ") ? program_name() + example.substr(6) : example;
+  verb->footer("\nExample:\n  " + typed + (json_keys.empty() ? "" : "\n\nJSON on standard output (--json):\n  " + json_keys) + "\n");
   return *verb;
 }
 

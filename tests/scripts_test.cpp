@@ -118,17 +118,17 @@ TEST_CASE("ci: a failing lint is counted, and the closing line comes all the sam
   scripts.command("make", "case $1 in lint) exit 1 ;; test) echo '100% tests passed, 0 tests failed out of 3' ;; esac");
   const Outcome run = scripts("PATH=$PWD/bin:$PATH bash .ci/run");
   CHECK(run.exit_code == 1);
-  CHECK(run.out.ends_with("\n7 passed, 2 failed, 0 skipped\n"));
+  CHECK(run.out.ends_with("\n8 passed, 2 failed, 0 skipped\n"));
 
   scripts.command("ctest", "echo '100% tests passed, 0 tests failed out of 1'");
   scripts.command("make", "case $1 in test) printf '100%% tests passed, 0 tests failed out of 3\\n\\n\\t  2 - cuda_parity (Skipped)\\n' ;; esac");
   const Outcome good = scripts("PATH=$PWD/bin:$PATH bash .ci/run");
   CHECK(good.exit_code == 0);
-  CHECK(good.out.ends_with("\n6 passed, 0 failed, 1 skipped\n"));
+  CHECK(good.out.ends_with("\n7 passed, 0 failed, 1 skipped\n"));
 
   scripts.command("cmake", "exit 1");
   CHECK(scripts("PATH=$PWD/bin:$PATH bash .ci/run")
-            .out.ends_with("\nfailed: sanitized came to no tests\nfailed: cuda_pages\n4 passed, 2 failed, 1 skipped\n"));
+            .out.ends_with("\nfailed: sanitized came to no tests\nfailed: cuda_pages\nfailed: cuda_architectures\n4 passed, 3 failed, 1 skipped\n"));
 }
 
 TEST_CASE("make: bench measures what the README says of speed") {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 

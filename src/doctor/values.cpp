@@ -124,20 +124,21 @@ double dot(const Real* u, const Real* v, Dim E) {
   for (Dim e = 0; e < E; ++e) sum += double(u[e]) * double(v[e]);
   return sum;
 }
+
 // The largest weight that attention gives, on average over blocks, heads and the tokens of the last input: near 1, each token looks at one other
 // and at nothing else. 0 for a single token, which has no choice.
 double largest_attention(const std::vector<Block>& blocks, const Tensors& states) {
-  const Dim T = states[0].dim(1), C = states[0].columns(), last = states[0].rows() - T;
+  const Dim B = states[0].dim(0), T = states[0].dim(1), C = states[0].columns();
   if (T == 1) return 0;
   double sum = 0, count = 0;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const SelfAttention& attention = blocks[i].self_attn;
-    const Tensor x = blocks[i].layer_norm1(states[i]), q = attention.q_proj(x), k = attention.k_proj(x);
+    const Tensor x = blocks[i].layer_norm1(take_rows(states[i], B - 1, B)), q = attention.q_proj(x), k = attention.k_proj(x);
     const Dim D = C / attention.heads;
     for (Dim row = 0; row < attention.heads * T; ++row) {
-      const Real* of = q.data() + (last + row % T) * C + row / T * D;
+      const Real* of = q.data() + row % T * C + row / T * D;
       std::vector<double> logits;
-      for (Dim key = 0; key < T; ++key) logits.push_back(dot(of, k.data() + (last + key) * C + row / T * D, D) / std::sqrt(double(D)));
+      for (Dim key = 0; key < T; ++key) logits.push_back(dot(of, k.data() + key * C + row / T * D, D) / std::sqrt(double(D)));
       const double most = *std::max_element(logits.begin(), logits.end());
       double all = 0;
       for (const double logit : logits) all += std::exp(logit - most);
@@ -172,7 +173,6 @@ void examine_tower(std::vector<Finding>& findings, const Trace& trace, const std
     findings.push_back(
         healthy(about, "three different " + things + " have " + what + "s up to " + number(distance) + " apart, states reach " + number(state)));
 }
-
 }  // namespace
 
 std::vector<Finding> examine_values(const Folder& folder) {

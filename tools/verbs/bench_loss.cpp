@@ -269,8 +269,8 @@ void add_bench_loss(CLI::App& bench) {
   CLI::App& verb = add_verb(
       bench, "loss",
       "Time the sigmoid loss, forward and backward, on random unit rows, in turns with as many operations of matrix products: on the CPU\n"
-      "this build's at 2048^3, on a CUDA device the loss's own three of each tile, with nothing between them, and 8192^3. The best of --repeat "
-      "counts;\n"
+      "this build's at 2048^3, on a CUDA device the loss's own three of each tile, with nothing between them, and 8192^3. The best of\n"
+      "--repeat counts.\n"
       "6 B^2 E operations a call. The first round and the last must give the same bits. Extra memory: above inputs and gradients\n"
       "(and, on a CUDA device, above the 16 MiB of slots that uploads go through).",
       "siglip bench loss --batch 1024 --dim 64",

@@ -19,9 +19,10 @@ bool is_built();  // whether this build has kernels for it
 #undef KERNEL
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-/// The op that a kernel serves, as messages name it: softmax_forward → softmax.
+/// The op that a kernel serves, as messages name it: softmax_forward → softmax. Memory is obtained for a Tensor.
 inline std::string op_of_kernel(std::string kernel) {
-  for (const std::string ending : {"_forward", "_backward", "_workspace", "_memory"})
+  if (kernel == "obtain_memory") return "Tensor";
+  for (const std::string ending : {"_forward", "_backward", "_workspace", "_packed_size", "_pack", "_precision"})
     if (kernel.ends_with(ending)) return kernel.substr(0, kernel.size() - ending.size());
   return kernel;
 }

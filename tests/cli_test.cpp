@@ -130,6 +130,12 @@ TEST_CASE("cli: a value out of range is the file's or the command line's") {
         "1 siglip: my.json: model: the name of a known model is expected, got \"tinny\"; the nearest is \"tiny\"");
   CHECK(said(R"({"matmul_precision": "bf16"})", "--data x") ==
         "1 siglip: my.json: matmul_precision: f32 is expected on the CPU, got bf16, which needs --device cuda");
+  CHECK(said(R"({"width": 4611686018427387904})", "--data x") ==
+        "1 siglip: my.json: width: a whole number from 0 to 65536 is expected, got 4611686018427387904");
+  CHECK(said(R"({"heads": 7})", "--data x") == "1 siglip: my.json: vision heads divide width 96, got 7");
+  CHECK(said("{}", "--data x --model nano --heads 5") == "2 siglip: the model's settings: vision heads divide width 48, got 5");
+  for (const char* flag : {"--image-size", "--patch-size", "--width", "--layers", "--heads", "--mlp", "--context"})
+    CHECK(said("{}", std::string("--data x ") + flag + " -1").starts_with(std::string("2 siglip: ") + flag + ": a whole number from 0 to "));
   CHECK(said(R"({"candidates": "1"})", "--data x") == "1 siglip: my.json: candidates: split, all or a number from 2, got \"1\"");
   CHECK(said(R"({"bias_init": "ten"})", "--data x") == "1 siglip: my.json: bias_init: auto or a finite number is expected, got \"ten\"");
   // Overruled or wrong by the command line, it is none of the file's business.

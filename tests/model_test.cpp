@@ -217,6 +217,17 @@ TEST_CASE("model: a training step gives the same bits with 1 and with 3 threads"
   CHECK(results[0] == results[1]);
 }
 
+TEST_CASE("model: no picture and no text are no rows, packed or not") {
+  Siglip model(small_config());
+  initialize(model, 1);
+  const Dim size = model.config.image_size, C = model.config.projection;
+  for (const bool packed : {false, true}) {
+    if (packed) model.vision.pack(), model.text.pack();
+    CHECK(model.vision(Tensor({0, 3, size, size})).shape() == Shape{0, C});
+    CHECK(model.text(Ids({0, model.config.context}, {})).shape() == Shape{0, C});
+  }
+}
+
 TEST_CASE("model: unit rows, and a text of another length is rejected") {
   const Siglip model(small_config());
   initialize(model, 1);

@@ -43,7 +43,10 @@ std::string of_preprocessing(const std::string& text) {
 double difference(const Image& image, const Tensor& want) {
   if (want.shape() != Shape{image.height, image.width, 3}) return 1000;
   double worst = 0;
-  for (std::size_t i = 0; i < image.rgb.size(); ++i) worst = std::max(worst, std::abs(double(image.rgb[i]) - double(want.data()[i])));
+  for (std::size_t i = 0; i < image.rgb.size(); ++i) {
+    const double error = std::abs(double(image.rgb[i]) - double(want.data()[i]));
+    if (!(error <= worst)) worst = error;
+  }
   return worst;
 }
 }  // namespace

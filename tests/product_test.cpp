@@ -102,11 +102,17 @@ TEST_CASE("matmul: a row has the same bits alone, among many, and times a packed
   }
 }
 
-TEST_CASE("packed: a weight is a matrix") {
+TEST_CASE("packed: a weight is a matrix, and is multiplied as that alone") {
+  const Tensor x = Tensor::full({2, 3}, 1), w = Tensor::full({5, 3}, 1), none;
+  CHECK_THROWS_WITH_AS(matmul(x, w, none, packed(Tensor::full({1, 2}, 1))),
+                       ("matmul: packed_w is w as packed() gives it, " + std::to_string(packed(w).size()) + " numbers, got " +
+                        std::to_string(packed(Tensor::full({1, 2}, 1)).size())).c_str(), Error);
   CHECK_THROWS_WITH_AS(packed(Tensor({3})), "packed: w has shape (M, K), got (3)", Error);
   CHECK(!packed(Tensor({0, 3})).defined());
 }
 
-TEST_CASE("product: many rows times no row of w are nothing") {
+TEST_CASE("matmul: no row of x, or none of w, is no row of y") {
+  const Tensor w = Tensor::full({4, 3}, 1), none;
+  for (const Tensor& packed_w : {none, packed(w)}) CHECK(matmul(Tensor({0, 3}), w, none, packed_w).shape() == Shape{0, 4});
   CHECK(matmul(Tensor::full({small_rows + 1, 3}, 1), Tensor({0, 3})).shape() == Shape{small_rows + 1, 0});
 }

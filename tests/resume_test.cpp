@@ -238,6 +238,15 @@ TEST_CASE("resume: a run folder is named, a train.json out of range is") {
   CHECK(run.complaint({"threads=-1"}) == "--threads: a whole number from 0 to 4096 is expected, got -1");
 }
 
+TEST_CASE("results.csv: a split's name that separates fields is quoted") {
+  const Copy run;
+  RunLog(RunFolder::open(run.path), 4).write({.step = 5}, {{.split = "held, \"out\"", .pairs = 3}, {.split = "val", .pairs = 2}});
+  const std::string csv = read_file(run.path + "/results.csv");
+  CHECK(contains(csv, ",\"held, \"\"out\"\"\",3,0,"));
+  CHECK(contains(csv, ",val,2,0,"));
+  CHECK(read_history(run.path).evaluations.back().split == "val");
+}
+
 TEST_CASE("resume: a log that cannot be written is named") {
   const Copy run;
   const RunFolder folder = RunFolder::open(run.path);

@@ -49,7 +49,7 @@ int complain(ExitCode code, std::string_view message) {
 }
 
 // The stack grows as it is used, and where a limit leaves no address space for that, the system ends the program without a word. So it grows at once
-// to what is used at most: products keep two times 128 KiB of packed factors there.
+// to more than any verb has been seen to use: all of them also run under a limit of 64 KiB.
 void grow_stack() {
   rlimit granted{};
   if (getrlimit(RLIMIT_STACK, &granted) != 0 || granted.rlim_cur < std::size_t{1} << 20) return;

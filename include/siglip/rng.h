@@ -20,7 +20,7 @@ class Rng {
 
   std::uint32_t bits();                     // 32 random bits
   double uniform();                         // [0, 1), 53 bits
-  double uniform(double low, double high);  // [low, high)
+  double uniform(double low, double high);  // [low, high], high only by rounding
   std::int64_t below(std::int64_t n);       // 0 … n-1, unbiased; n >= 1
   double normal();                          // mean 0, variance 1 (Box and Muller 1958)
   double truncated_normal();                // the same, drawn again until within [-2, 2]

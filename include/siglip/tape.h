@@ -12,7 +12,7 @@ struct Op {
   using Saved = std::vector<std::pair<const char*, Tensor>>;
   virtual ~Op() = default;
   virtual const char* name() const = 0;
-  virtual Saved saved() const = 0;  // whose values backward reads
+  virtual Saved saved() const = 0;  // whose values backward reads; Ids are not counted
   virtual void backward() = 0;      // adds to the gradients of its inputs
   Dim saved_bytes() const;
 };

@@ -9,7 +9,7 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 using Shape = std::vector<Dim>;
-/// The product of all axes; 1 for a scalar. Throws Error on a negative axis or a product beyond 2^62.
+/// The product of all axes; 1 for a scalar. Throws Error on a negative axis or a product beyond 2^59.
 Dim element_count(const Shape& shape);
 
 /// Copies share the buffer, the gradient and requires_grad. There are no strides and no views but reshape().
@@ -25,12 +25,12 @@ class Tensor {
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
-  Device device() const;
+  Device device() const;  // throws Error if there is no tensor
   Dim rank() const { return static_cast<Dim>(shape_.size()); }
   Dim dim(Dim axis) const { return shape_[static_cast<std::size_t>(axis)]; }
   Dim size() const { return size_; }                                  // product of all axes
   Dim columns() const { return shape_.empty() ? 1 : shape_.back(); }  // C: the last axis; 1 for a scalar
-  Dim rows() const { return columns() ? size_ / columns() : 0; }      // N: the product of the others
+  Dim rows() const { return columns() ? size_ / columns() : 0; }      // N: the product of the others; 0 if C is 0
 
   Real* data() const;  // on device(); 64-byte aligned unless borrowed
   bool allocated() const;

@@ -21,6 +21,15 @@ std::string first_difference(const CaseValues& a, const CaseValues& b) {
   return "";
 }
 
+// Threads and new memory as they were, whatever happens.
+struct Restored {
+  int count = threads();
+  ~Restored() {
+    set_threads(count);
+    poison_pool(false);
+  }
+};
+
 std::vector<double> doubles(const std::vector<Real>& x) { return {x.begin(), x.end()}; }
 std::string input(std::size_t i) { return "input " + std::to_string(i); }
 
@@ -56,13 +65,13 @@ std::vector<std::string> hygiene(const OpRow& row, const OpCase& c, std::uint64_
   const auto breach = [&](const std::string& what, const std::string& where) {
     if (!where.empty()) breaches.push_back(what + where);
   };
-  const int threads_before = threads();
+  const Restored restored;
   set_threads(1);
   const CaseValues one = evaluate(row, c, seed, device);
 
   set_threads(3);
   breach("3 threads give other bits than 1: ", first_difference(evaluate(row, c, seed, device), one));
-  set_threads(threads_before);
+  set_threads(restored.count);
 
   // New memory is filled with NaN: what is not written, or read before it is written, shows.
   poison_pool(true);

@@ -1,7 +1,7 @@
 // product.cpp — c = a b, cut so that every number is read from a near cache most of the time.
 //
-// For each block of columns of c, and each depth of 512: b goes into panels, which stay in the second-level cache while the rows of a pass, 48 at a
-// time. The innermost loops are those of panels.h: a tile of rows, whose numbers are read where they lie, times a panel. A transposed `a` is
+// For each block of columns of c, and each depth of 512: b goes into panels, which stay in the second-level cache while the rows of a pass by, 48 at
+// a time. The innermost loops are those of panels.h: a tile of rows, whose numbers are read where they lie, times a panel. A transposed `a` is
 // copied into tiles first: there its numbers lie a row apart.
 //
 // numerics  each element is the sum of depths of 512, each of them one chain of additions in the order of k: the blocks decide nothing else, so

@@ -1,5 +1,6 @@
 // tape.cpp — recording, and the walk backwards.
 #include "siglip/tape.h"
+#include "core/one_device.h"
 #include "kernels.h"
 #include "siglip/error.h"
 
@@ -35,9 +36,11 @@ void Tape::backward(const Tensors& outputs, const Tensors& cotangents) {
   require(outputs.size() == cotangents.size(), "backward", "one cotangent for each of ", outputs.size(), " outputs, got ", cotangents.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Tensor &y = outputs[i], &dy = cotangents[i];
+    require_one_device("backward", y, dy);
     require(y.shape() == dy.shape(), "backward", "the cotangent has its output's shape ", y.shape(), ", got ", dy.shape());
-    if (y.requires_grad()) LAUNCH(y.device(), accumulate, y.grad(), dy.data(), y.size());
   }
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    if (outputs[i].requires_grad()) LAUNCH(outputs[i].device(), accumulate, outputs[i].grad(), cotangents[i].data(), outputs[i].size());
   unwind();
 }
 

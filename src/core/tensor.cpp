@@ -11,10 +11,10 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 Dim element_count(const Shape& shape) {
-  constexpr Dim most = Dim{1} << 62;
+  constexpr Dim most = Dim{1} << 59;  // so that their bytes can be counted
   Dim count = 1;
   for (Dim axis : shape) {
-    require(axis >= 0 && (axis == 0 || count <= most / axis), "Tensor", "axes are at least 0 and their product at most 2^62, got shape ", shape);
+    require(axis >= 0 && (axis == 0 || count <= most / axis), "Tensor", "axes are at least 0 and their product at most 2^59, got shape ", shape);
     count *= axis;
   }
   return count;
@@ -57,7 +57,10 @@ Tensor Tensor::from(Shape shape, const std::vector<Real>& values, Device device)
   return x;
 }
 
-Device Tensor::device() const { return storage_->device; }
+Device Tensor::device() const {
+  require(defined(), "Tensor", "a tensor with a shape is expected, got an undefined one");
+  return storage_->device;
+}
 bool Tensor::allocated() const { return storage_ && (storage_->value || storage_->borrowed || (storage_->later && storage_->later->fetched)); }
 bool Tensor::deferred() const { return storage_ && storage_->later && !storage_->later->fetched; }
 
@@ -103,8 +106,8 @@ void Tensor::defer(Fetch fetch) const {
 }
 
 void Tensor::read(Real* to, Dim begin, Dim count) const {
-  require(begin >= 0 && count >= 0 && count <= size_ && begin <= size_ - count, "read", "elements within 0 to ", size_, ", got ", begin, " to ",
-          begin + count);
+  require(begin >= 0 && count >= 0 && count <= size_ && begin <= size_ - count, "read", "elements within 0 to ", size_, ", got ", count,
+          " from ", begin, " on");
   if (deferred()) {
     std::unique_lock lock(storage_->later->mutex);
     const Fetch fetch = storage_->later->fetch;  // gone if another thread has just fetched all

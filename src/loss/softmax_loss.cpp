@@ -9,13 +9,15 @@
 //           dU += t G V,  dV += t Gᵀ U,  dlog_t += Σ_ij g_ij l_ij
 // A gradient needs the sums of its whole row and column first: that is what the sigmoid loss is spared. So the tiles are made twice, once for
 // the sums and once for the gradient, in the ring order of tiles.h; nothing of size B x B is kept.
-// saves     log_sums, u, v    cost  2 B²E operations forward, 6 B²E backward; 2 B² exponentials each
-// numerics  running maximum and scaled sum, as in a blockwise softmax; sums over pairs are double; exp is Eigen's, off by at
-//           most 4.4 units in the last place (measured by tests/accuracy_test.cpp)
+// saves     log_sums, u, v, log_t    cost  2 B²E operations forward, 6 B²E backward; 2 B² exponentials each
+// memory    inputs, gradients, one tile for each thread (16 at most), 5 B doubles: (largest, sum) of rows and of columns, the diagonal. Backward
+//           keeps its sums in the same place
+// numerics  running maximum and scaled sum, as in a blockwise softmax: at most 512 exponentials of a tile in Real, tiles joined in double; exp is
+//           Eigen's, off by at most 4.4 units in the last place (measured by tests/accuracy_test.cpp)
 // source    Radford et al. 2021, figure 3; van den Oord et al. 2018
+#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <vector>
 #include "check/rows.h"
 #include "core/eigen.h"
 #include "core/one_device.h"
@@ -30,7 +32,7 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-using RowArray = Eigen::Array<Real, 1, Eigen::Dynamic>;
+using RowArray = Eigen::Array<Real, 1, Eigen::Dynamic, Eigen::RowMajor, 1, largest_tile_edge>;  // a row of a tile, on the stack
 
 // ln Σ exp(l) of a growing set: the largest so far, and Σ exp(l - largest).
 struct LogSum {
@@ -52,31 +54,36 @@ MatrixMap logits(Real* workspace, const Tile& tile, const Real* u, const Real* v
 }
 }  // namespace
 
-void cpu::softmax_loss_workspace(Dim* reals, Dim B, Dim) { *reals = tile_slots(B) * tile_edge(B) * tile_edge(B); }
+// 5 B doubles, then the tiles, 64 bytes aligned.
+static Dim sums_size(Dim B) { return blocks(5 * B, 8) * 64 / static_cast<Dim>(sizeof(Real)); }
+
+void cpu::softmax_loss_workspace(Dim* reals, Dim B, Dim) { *reals = sums_size(B) + tile_slots(B) * tile_edge(B) * tile_edge(B); }
 
 void cpu::softmax_loss_forward(Real* loss, Real* log_sums, Real* workspace, const Real* u, const Real* v, const Real* log_t, Dim B, Dim E) {
   const Dim edge = tile_edge(B);
   const Real t = std::exp(*log_t);
-  std::vector<LogSum> rows(static_cast<std::size_t>(B)), columns(static_cast<std::size_t>(B));
-  std::vector<double> diagonal(static_cast<std::size_t>(B));
+  LogSum *rows = reinterpret_cast<LogSum*>(workspace), *columns = rows + B;
+  double* diagonal = reinterpret_cast<double*>(columns + B);
+  Real* tiles = workspace + sums_size(B);
+  std::fill_n(rows, 2 * B, LogSum());
   ring_order(B, tile_slots(B), [&](const Tile& tile, Dim slot) {
-    const auto l = logits(workspace + slot * edge * edge, tile, u, v, t, edge, E).array();
+    const auto l = logits(tiles + slot * edge * edge, tile, u, v, t, edge, E).array();
     const RowArray column_largest = l.colwise().maxCoeff();
     RowArray column_sum = RowArray::Zero(tile.columns);
     for (Dim r = 0; r < tile.rows; ++r) {
       const Real largest = l.row(r).maxCoeff();
-      rows[static_cast<std::size_t>(tile.i + r)].add(double(largest), double((l.row(r) - largest).exp().sum()));
+      rows[tile.i + r].add(double(largest), double((l.row(r) - largest).exp().sum()));
       column_sum += (l.row(r) - column_largest).exp();
-      if (tile.row_block == tile.column_block) diagonal[static_cast<std::size_t>(tile.i + r)] = double(l(r, r));
+      if (tile.row_block == tile.column_block) diagonal[tile.i + r] = double(l(r, r));
     }
-    for (Dim c = 0; c < tile.columns; ++c) columns[static_cast<std::size_t>(tile.j + c)].add(double(column_largest[c]), double(column_sum[c]));
+    for (Dim c = 0; c < tile.columns; ++c) columns[tile.j + c].add(double(column_largest[c]), double(column_sum[c]));
   });
   double total = 0;
   for (Dim i = 0; i < B; ++i) {
-    const std::size_t at = static_cast<std::size_t>(i);
-    total += rows[at].value() + columns[at].value() - 2 * diagonal[at];
-    log_sums[i] = static_cast<Real>(rows[at].value());
-    log_sums[B + i] = static_cast<Real>(columns[at].value());
+    const double row = rows[i].value(), column = columns[i].value();
+    total += row + column - 2 * diagonal[i];
+    log_sums[i] = static_cast<Real>(row);
+    log_sums[B + i] = static_cast<Real>(column);
   }
   *loss = static_cast<Real>(total / (2 * double(B)));
 }
@@ -85,16 +92,19 @@ void cpu::softmax_loss_backward(Real* du, Real* dv, Real* dlog_t, Real* workspac
                                 const Real* v, const Real* log_t, Dim B, Dim E) {
   const Dim edge = tile_edge(B);
   const Real t = std::exp(*log_t), factor = *dloss / static_cast<Real>(2 * B);
-  std::vector<double> dlog_t_sums(static_cast<std::size_t>(blocks(B, edge)), 0.0);
+  double* dlog_t_sums = reinterpret_cast<double*>(workspace);  // of each block of rows
+  Real* tiles = workspace + sums_size(B);
+  const Dim count = blocks(B, edge);
+  std::fill_n(dlog_t_sums, count, 0.0);
   ring_order(B, tile_slots(B), [&](const Tile& tile, Dim slot) {
-    MatrixMap g = logits(workspace + slot * edge * edge, tile, u, v, t, edge, E);
+    MatrixMap g = logits(tiles + slot * edge * edge, tile, u, v, t, edge, E);
     const Eigen::Map<const RowArray> column_log_sums(log_sums + B + tile.j, tile.columns);
     for (Dim r = 0; r < tile.rows; ++r) {
       const RowArray l = g.row(r).array();
       RowArray g_row = (l - log_sums[tile.i + r]).exp() + (l - column_log_sums).exp();
       if (tile.row_block == tile.column_block) g_row[r] -= 2;
       g_row *= factor;
-      dlog_t_sums[static_cast<std::size_t>(tile.row_block)] += dot_in_double(g_row.data(), l.data(), tile.columns);
+      dlog_t_sums[tile.row_block] += dot_in_double(g_row.data(), l.data(), tile.columns);
       g.row(r) = t * g_row;
     }
     const Factor gs{g.data(), edge};
@@ -103,7 +113,7 @@ void cpu::softmax_loss_backward(Real* du, Real* dv, Real* dlog_t, Real* workspac
   });
   if (!dlog_t) return;
   double total = 0;
-  for (double s : dlog_t_sums) total += s;
+  for (Dim block = 0; block < count; ++block) total += dlog_t_sums[block];
   *dlog_t += static_cast<Real>(total);
 }
 
@@ -111,7 +121,7 @@ namespace {
 struct SoftmaxLoss final : Op {
   Tensor u, v, log_t, log_sums, loss;
   const char* name() const override { return "softmax_loss"; }
-  Saved saved() const override { return {{"u", u}, {"v", v}, {"log_sums", log_sums}}; }
+  Saved saved() const override { return {{"u", u}, {"v", v}, {"log_t", log_t}, {"log_sums", log_sums}}; }
   void backward() override {
     Dim reals = 0;
     LAUNCH(u.device(), softmax_loss_workspace, &reals, u.dim(0), u.dim(1));

@@ -4,9 +4,8 @@
 //           other side tile by tile, so of the (T, S) matrices there is never more than a tile, and that in registers and shared memory
 // forward   one block for each tile of queries. m is the largest logit of a row so far, sum its Σ exp(l - m), out its Σ exp(l - m) v; when a tile
 //           of keys brings a larger one, both shrink by exp(m_before - m). At the end y = out / sum and log_sum = m + ln sum
-// backward  p = exp(l - log_sum) is made again, tile by tile, and dp of v - v_0. One block for each tile of queries gives Σ_j dp_ij p_ij and dq, one
-// for each tile of
-//           keys dk and dv. Where one tile holds a whole head, one block gives everything and makes p once
+// backward  p = exp(l - log_sum) is made again, tile by tile, and dp of v - v_0. One block for each tile of queries gives Σ_j dp_ij p_ij and dq,
+//           one for each tile of keys dk and dv. Where one tile holds a whole head, one block gives everything and makes p once
 // saves     nothing more than the CPU; the workspace keeps Σ_j dp_ij p_ij, (B, H, T)
 // numerics  each number of an output is summed by one thread in the order of tiles, each sum along a row by a fixed tree over 16 threads: no
 //           atomics, the same bits always. What lies beyond the last query or key weighs exactly 0. A logit is the same number in both passes: of

@@ -5,8 +5,8 @@
 // backward  moving along y changes only the length, which is divided away:  dx_n += (dy_n - y_n <y_n, dy_n>) / norm_n
 //           (below 1e-12 the length is constant: dx_n += dy_n / 1e-12)
 // saves     y, norm           cost  4 NC operations
-// numerics  squares are summed in double, so no row of floats over- or underflows; every row of length 1e-12 or more comes out at length 1,
-//           shorter ones shorter, zeros as zeros
+// numerics  squares are summed in double, so none of floats over- or underflows; every row of length 1e-12 or more, up to the largest Real, comes out
+//           at length 1, shorter ones shorter, zeros as zeros
 // source    Zhai et al. 2023, algorithm 1; the floor as in PyTorch's normalize
 #include <cmath>
 #include "check/rows.h"

@@ -39,7 +39,7 @@ struct Cut {
   Dim rows, columns;
 };
 Cut forward_cut(Dim N, Dim M) {
-  const Dim down = std::min(blocks(N, 512), blocks(16, std::max<Dim>(1, blocks(M, product_columns))));
+  const Dim down = std::max<Dim>(1, std::min(blocks(N, 512), blocks(16, std::max<Dim>(1, blocks(M, product_columns)))));
   return {share(N, down, product_rows), std::min(product_columns, share(M, blocks(8, down), 32))};
 }
 
@@ -125,10 +125,16 @@ struct Matmul final : Op {
 };
 }  // namespace
 
-Tensor packed(const Tensor& w) {
-  require(w.rank() == 2, "packed", "w has shape (M, K), got ", w.shape());
+// Numbers of a packed w; 0 where its device multiplies w as it lies.
+static Dim packed_size(const Tensor& w) {
   Dim size = 0;
   LAUNCH(w.device(), matmul_packed_size, &size, w.dim(0), w.dim(1));
+  return size;
+}
+
+Tensor packed(const Tensor& w) {
+  require(w.rank() == 2, "packed", "w has shape (M, K), got ", w.shape());
+  const Dim size = packed_size(w);
   if (size == 0) return {};
   Tensor result({size}, w.device());
   LAUNCH(w.device(), matmul_pack, result.data(), w.data(), w.dim(0), w.dim(1));
@@ -140,6 +146,8 @@ Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor
   require(w.rank() == 2 && w.dim(1) >= 1, "matmul", "w has shape (M, K), K >= 1, got ", w.shape());
   require(x.rank() >= 1 && x.columns() == w.dim(1), "matmul", "columns of x = columns of w = ", w.dim(1), ", got x of shape ", x.shape());
   require(!bias.defined() || bias.shape() == Shape{w.dim(0)}, "matmul", "bias has shape (", w.dim(0), "), got ", bias.shape());
+  require(!packed_w.defined() || packed_w.size() == packed_size(w), "matmul", "packed_w is w as packed() gives it, ", packed_size(w),
+          " numbers, got ", packed_w.size());
   Shape shape = x.shape();
   shape.back() = w.dim(0);
   Tensor y(shape, x.device());

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <vector>
+#include "core/one_device.h"
 #include "core/parallel.h"
 #include "core/pool.h"
 #include "core/sums.h"
@@ -56,6 +57,7 @@ AdamW::AdamW(Parameters parameters, const AdamWOptions& options) : parameters_(s
 
 void AdamW::step(double lr, double grad_scale) {
   require(std::isfinite(grad_scale) && std::isfinite(lr), "AdamW", "a finite rate and gradient scale, got ", lr, " and ", grad_scale);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) require_one_device("AdamW", parameters_[i].value, m_[i]);
   ++steps_;
   const double k = static_cast<double>(steps_);
   for (std::size_t i = 0; i < parameters_.size(); ++i) {

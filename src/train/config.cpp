@@ -122,12 +122,20 @@ void validate(const TrainConfig& c, const std::string& file) {
   check.real("scale", c.scale, 0, 0.9);
   check.real("flip", c.flip, 0, 1);
   check.real("val_fraction", c.val_fraction, 0, 0.9);
+  check.whole("image_size", c.image_size, 0, most_pixels);
+  check.whole("patch_size", c.patch_size, 0, most_pixels);
+  check.whole("width", c.width, 0, most_width);
+  check.whole("layers", c.layers, 0, most_layers);
+  check.whole("heads", c.heads, 0, most_width);
+  check.whole("mlp", c.mlp, 0, most_mlp);
+  check.whole("context", c.context, 0, most_tokens);
   check.whole("threads", c.threads, 0, most_threads);
   check.whole("seed", c.seed, 0, most * 1'000'000);
   check.whole("eval_every", c.eval_every, 0, most);
   check.whole("save_every", c.save_every, 0, most);
   Candidates::parse(c.candidates, check.where("candidates"));
   initial_bias(c, 2, check.where("bias_init"));
+  model_config(c, 3, file.empty() ? "the model's settings" : file);
 }
 
 MatmulPrecision find_precision(const std::string& name, Device device, const std::string& where) {
@@ -160,7 +168,7 @@ std::string changeable_settings() {
   return list;
 }
 
-SiglipConfig model_config(const TrainConfig& c, Dim vocab_size) {
+SiglipConfig model_config(const TrainConfig& c, Dim vocab_size, const std::string& where) {
   SiglipConfig model = preset(c.model);
   const auto override = [](Dim& field, Dim value) { field = value ? value : field; };
   override(model.image_size, c.image_size);
@@ -174,7 +182,7 @@ SiglipConfig model_config(const TrainConfig& c, Dim vocab_size) {
   }
   if (c.width) model.projection = c.width;
   model.vocab_size = vocab_size;
-  validate(model, "the model's settings");
+  validate(model, where);
   return model;
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -29,7 +29,7 @@ void each_field(TrainConfig& c, const Visit& visit) {
   visit("width", c.width, "of both towers; 0: as the model has it");
   visit("layers", c.layers, "of both towers; 0: as the model has it");
   visit("heads", c.heads, "of both towers; 0: as the model has it");
-  visit("mlp", c.mlp, "hidden width of both towers; 0: 4 x width");
+  visit("mlp", c.mlp, "hidden width of both towers; 0: 4 x --width, or as the model has it");
   visit("context", c.context, "tokens of a text; 0: as the model has it");
   visit("filter", c.filter, "resampling: bicubic or bilinear");
   visit("image_column", c.image_column, "column of a table that names the picture");
@@ -60,6 +60,6 @@ MatmulPrecision find_precision(const std::string& name, Device device, const std
 bool may_change(const std::string& name);
 /// "threads, save_every, … and …": those that may_change().
 std::string changeable_settings();
-/// The named model with the run's changes of size.
-SiglipConfig model_config(const TrainConfig& config, Dim vocab_size);
+/// The named model with the run's changes of size. Throws Error, which `where` opens, if no model has such sizes.
+SiglipConfig model_config(const TrainConfig& config, Dim vocab_size, const std::string& where = "the model's settings");
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -73,17 +73,21 @@ std::vector<Dim> ranks(const Tensor& queries, const Tensor& candidates, const st
   // A sum of E products is off by at most E eps |q||c|, whatever its order; twice that, and a little more for the sum of the bound itself.
   const double rounding = 2.1 * static_cast<double>(E + 1) * static_cast<double>(std::numeric_limits<Real>::epsilon());
 
-  parallel_blocks(N, query_block, [&](Dim begin, Dim end) {
-    std::vector<Real> scores(static_cast<std::size_t>(query_block * std::min(candidate_block, M)));
+  const Dim count = blocks(N, query_block), slots = std::min<Dim>(threads(), count), size = query_block * std::min(candidate_block, M);
+  const Tensor workspace({slots, size});
+  Real* all_scores = workspace.data();
+  parallel_for(count, slots, [&](Dim block, Dim slot) {
+    const Dim begin = block * query_block, end = std::min(N, begin + query_block);
+    Real* scores = all_scores + slot * size;
     for (Dim left = 0; left < M; left += candidate_block) {
       const Dim columns = std::min(candidate_block, M - left);
-      product(scores.data(), columns, {q + begin * E, E}, transposed({c + left * E, E}), end - begin, columns, E);
+      product(scores, columns, {q + begin * E, E}, transposed({c + left * E, E}), end - begin, columns, E);
       for (Dim i = begin; i < end; ++i) {
         const std::size_t query = static_cast<std::size_t>(i);
         for (Dim j = left; j < left + columns; ++j) {
           const std::size_t candidate = static_cast<std::size_t>(j);
           if (candidate_ids[candidate] == query_ids[query]) continue;
-          double score = static_cast<double>(scores[static_cast<std::size_t>((i - begin) * columns + j - left)]);
+          double score = static_cast<double>(scores[(i - begin) * columns + j - left]);
           const double margin = rounding * query_norm[query] * candidate_norm[candidate];
           if (!std::isfinite(score) || std::abs(score - best[query]) <= margin) score = dot(q + i * E, c + j * E, E);
           result[query] += !(score < best[query]);  // a tie counts, and so does NaN on either side

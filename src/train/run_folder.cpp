@@ -174,6 +174,14 @@ void RunLog::flush() const {
   flush_to_disk(jsonl_path_);
 }
 
+// A field of results.csv: in quotes where it holds what separates fields, RFC 4180.
+static std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + '"';
+}
+
 void RunLog::write(const LogRow& r, const std::vector<Evaluation>& evaluations) {
   const auto start = [&](std::ostream& out) -> std::ostream& {
     return out << r.step << ',' << r.loss << ',' << r.lr << ',' << r.t << ',' << r.b << ',' << r.grad_norm << ',' << r.p_positive << ','
@@ -181,7 +189,7 @@ void RunLog::write(const LogRow& r, const std::vector<Evaluation>& evaluations) 
   };
   if (evaluations.empty()) start(csv_) << ",,,,,,,,,,\n";
   for (const Evaluation& e : evaluations) {  // one row for each split
-    start(csv_) << ',' << e.split << ',' << e.pairs << ',' << e.candidates;
+    start(csv_) << ',' << csv_field(e.split) << ',' << e.pairs << ',' << e.candidates;
     for (const Recall& recall : {e.image_to_text, e.text_to_image}) csv_ << ',' << recall.r1 << ',' << recall.r5 << ',' << recall.r10;
     csv_ << ',';
     if (e.accuracy >= 0) csv_ << e.accuracy;

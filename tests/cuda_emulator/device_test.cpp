@@ -161,6 +161,15 @@ TEST_CASE("device: inputs of an op that lie on two devices are refused by name")
   CHECK(refused >= 40);
   const Ids ids({1}, {0});
   CHECK(complaint_of([&] { token_embedding(ids, Tensor::full({1, 2}, 1).to(Device::cuda)); }).starts_with("token_embedding: inputs on one device"));
+  const std::string apart = ": inputs on one device are expected, got some on the CPU and some on a CUDA device";
+  const Tensor host({2}), there({2}, Device::cuda), p = Tensor::full({2}, 1);
+  Tape tape;
+  CHECK(complaint_of([&] { tape.backward({there}, {host}); }) == "backward" + apart);
+  AdamW optimizer({{"p", p}}, {});
+  p.move_to(Device::cuda);
+  CHECK(complaint_of([&] { optimizer.step(0.1); }) == "AdamW" + apart);
+  CHECK(optimizer.steps() == 0);
+  CHECK(complaint_of([&] { there.borrow(host.data(), nullptr); }) == "borrow: a tensor on the CPU, got one on another device");
   const Tensor u = Tensor::full({1, 2}, 1).to(Device::cuda), t = Tensor::full({1}, 1).to(Device::cuda);
   CHECK(complaint_of([&] { sigmoid_loss(u, u, t, t, {ids, ids}); }).starts_with("sigmoid_loss: inputs on one device"));
 }

@@ -365,13 +365,11 @@ std::size_t became_unwritten(const Snapshot& before, const Snapshot& after) {
 
 dim3 thread_index() { return block->running->index; }
 dim3 block_index() { return block->index; }
-dim3 block_size() { return block->size; }
-dim3 grid_size() { return block->grid; }
 unsigned lane() { return block->number(*block->running) % warp_size; }
 
 void barrier(const Place& place) { wait(Thread::at_barrier, place, &block->barrier_meeting); }
 
-void warp_barrier(unsigned mask, const Place& place) {
+static void warp_barrier(unsigned mask, const Place& place) {
   Thread& t = *block->running;
   if (!(mask >> lane() & 1)) broken("thread " + std::to_string(block->number(t)) + " is not in the mask that it waits with at " + text(place));
   t.mask = mask;

@@ -34,11 +34,8 @@ struct Place {
 
 dim3 thread_index();
 dim3 block_index();
-dim3 block_size();
-dim3 grid_size();
 unsigned lane();
 void barrier(const Place& place);
-void warp_barrier(unsigned mask, const Place& place);
 void exchange(unsigned mask, void* to, const void* from, std::size_t bytes, unsigned lane, const Place& place);  // what `lane` of my warp gave
 void* shared_memory(std::size_t bytes, const char* file, int line);  // one array for each block and place; the limit of 48 KiB holds
 

@@ -3,6 +3,7 @@
 #include <string>
 #include "../temporary_folder.h"
 #include "cuda/context.h"
+#include "cuda/product.h"
 #include "cuda/uploads.h"
 #include "kernels.h"
 #include "siglip/error.h"
@@ -108,6 +109,15 @@ TEST_CASE("refusals: a launch is told with its sizes") {
   cuda::check_launch({"some_kernel", dim3(3), dim3(1), "x"}, {x});  // told once
   CHECK(complaint_of([] { cuda::grid_of(Dim{1} << 40, 128); }) == "CUDA: a grid of at most 2^31 - 1 blocks, got 8589934592");
   CHECK(cuda::grid_of((Dim{1} << 31) - 1, 1).x == 0x7fffffffu);
+}
+
+TEST_CASE("refusals: a product of more rows than cuBLAS counts, and one of factors that do not fit") {
+  const Tensor x = Tensor::full({2, 2}, 1, Device::cuda);
+  const cuda::Factor real{x.data(), 2}, bf16{x.data(), 2, false, CUDA_R_16BF};
+  CHECK(complaint_of([&] { cuda::product("op", x.data(), 2, real, real, Dim{1} << 31, 2, 2, 0); }) ==
+        "op: matrices of at most 2^31 - 1 rows and columns on a CUDA device, got 2147483648");
+  CHECK(complaint_of([&] { cuda::product("op", x.data(), 2, real, bf16, 2, 2, 2, 0); }) == "op: both factors in the precision of products");
+  CHECK(complaint_of([&] { cuda::product("op", x.data(), 2, bf16, bf16, 2, 2, 2, 0); }) == "op: both factors in the precision of products");
 }
 
 TEST_CASE("refusals: what a library or a destructor leaves behind is not the next launch's") {

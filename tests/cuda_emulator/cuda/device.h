@@ -8,13 +8,9 @@
 
 #define __global__
 #define __device__
-#define __host__
-#define __forceinline__ inline
 
 #define threadIdx emulator::thread_index()
 #define blockIdx emulator::block_index()
-#define blockDim emulator::block_size()
-#define gridDim emulator::grid_size()
 
 #define KERNEL_LAUNCH(kernel, grid, block, ...) emulator::launch(#kernel, kernel, grid, block, __VA_ARGS__)
 #define SHARED(type, name, count) type* name = static_cast<type*>(emulator::shared_memory((count) * sizeof(type), __FILE__, __LINE__))
@@ -32,14 +28,9 @@ T reciprocal(T x) {
 // ---- what threads of a block say to each other -----------------------------------------------------------------------------------------
 
 inline void __syncthreads(emulator::Place place = emulator::Place::current()) { emulator::barrier(place); }
-inline void __syncwarp(unsigned mask = 0xffffffffu, emulator::Place place = emulator::Place::current()) { emulator::warp_barrier(mask, place); }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lanes, emulator::Place place = emulator::Place::current()) {
   return emulator::exchange(mask, value, emulator::lane() ^ static_cast<unsigned>(lanes), place);
-}
-template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned lanes, emulator::Place place = emulator::Place::current()) {
-  return emulator::exchange(mask, value, emulator::lane() + lanes < 32 ? emulator::lane() + lanes : emulator::lane(), place);
 }
 template <class T>
 T __shfl_sync(unsigned mask, T value, int from, emulator::Place place = emulator::Place::current()) {

@@ -191,11 +191,14 @@ TEST_CASE("cli: a terminal shows one line in place, in colour unless NO_COLOR sa
 TEST_CASE("cli: Ctrl-C saves, --resume goes on, a run belongs to one process") {
   const Shell& shell = trained();
   const Outcome stopped = shell(
-      "siglip train --data shapes --model nano --steps 40 --batch-size 256 --eval-every 100 --out broken & pid=$!\n"
+      "siglip train --data shapes --model nano --steps 40 --batch-size 256 --eval-every 100 --out broken --json & pid=$!\n"
       "while ! [ -s broken/log.jsonl ]; do sleep 0.02; done; kill -INT $pid; wait $pid");
   INFO(stopped.err);
   CHECK(stopped.exit_code == 0);
   CHECK(contains(stopped.err, "siglip train --resume broken"));
+  const Json told = parse_json(stopped.out, "stopped");
+  CHECK(told["run"] == "broken");
+  CHECK(contains(stopped.err, "stopped after step " + told["stopped_at"].dump() + " of 40"));
   CHECK(shell.refusal("flock broken/.lock siglip train --resume broken") ==
         "1 siglip: broken: a run that nobody else is training is expected, got one locked by another process");
   CHECK(contains(shell.refusal("siglip train --resume broken --lr 1"), "1 siglip: --resume: a run keeps lr"));
@@ -421,7 +424,8 @@ TEST_CASE("cli: --json of what writes files names them") {
 
   std::ofstream(shell.folder / "labels.txt") << "a red circle\na blue star";
   const Json embedded = shell.json("siglip embed run --images shapes/single/00000.png --texts labels.txt --out json.npy --json");
-  CHECK(embedded == Json{{"out", "json.npy"}, {"list", "json.txt"}, {"rows", 3}, {"dim", 48}, {"images", 1}, {"texts", 2}});
+  CHECK(embedded ==
+        Json{{"out", "json.npy"}, {"list", "json.txt"}, {"rows", 3}, {"dim", 48}, {"images", 1}, {"texts", 2}, {"skipped", Json::array()}});
 
   const Json reported = shell.json("siglip report run --json");
   CHECK(reported["report"] == "run/report.html");
@@ -563,6 +567,7 @@ TEST_CASE("cli: a picture that cannot be read is an error; with --skip-bad it is
   CHECK(embedded.exit_code == 0);
   CHECK(embedded.err.starts_with(left_out));
   CHECK(contents(shell.folder / "some.txt") == "some/a.png\nsome/c.png\n");
+  CHECK(shell.json("siglip embed run --images some --out some.npy --skip-bad --json")["skipped"] == Json::array({"some/b.png"}));
 
   CHECK(shell.refusal("siglip classify run --labels red some/b.png --skip-bad") == "1 siglip: " + bad);
   CHECK(shell.refusal("siglip classify run --labels red some") == "1 siglip: " + bad);
@@ -574,10 +579,98 @@ TEST_CASE("cli: labels: blank lines are none, words that were never seen are tol
   std::ofstream(shell.folder / "labels.txt") << "a red circle\n\na red kitten \n \n";
   const Outcome run = shell("siglip classify run --labels-file labels.txt shapes/val/00000.png --json");
   CHECK(parse_json(run.out, "classify")[0]["results"].size() == 2);
-  CHECK(run.err == "note: the model never saw the word \"kitten\", so labels that differ in such words alone are one to it\n");
+  CHECK(run.err == "note: the model never saw the word \"kitten\", so texts that differ in such words alone are one to it\n");
   std::ofstream(shell.folder / "blank.txt") << "\n\n";
   CHECK(shell.refusal("siglip classify run --labels-file blank.txt shapes/val/00000.png") ==
         "2 siglip: --labels: at least one label is expected, got only blank lines in blank.txt");
+}
+
+TEST_CASE("cli: what a model does not see of texts is told by every verb that takes some") {
+  const Shell& shell = trained();
+  std::ofstream(shell.folder / "texts.txt") << "a red circle\nA red circle.\n" + std::string(20, 'x') + "\n"
+                                            << "red red red red red red red red red red red red red red red red circle\n"
+                                            << "red red red red red red red red red red red red red red red red cross\n";
+  const std::string notes =
+      "note: 2 of 5 texts are longer than 15 tokens; the rest is not seen\n"
+      "note: the model never saw the word \"xxxxxxxxxxxxxxxxxxxx\", so texts that differ in such words alone are one to it\n"
+      "note: 2 of 5 texts are to the model what another one is, as \"a red circle\" and \"A red circle.\"\n";
+  CHECK(contains(shell("siglip embed run --texts texts.txt --out texts-seen.npy").err, notes));
+  CHECK(contains(shell("siglip tokenize run --texts texts.txt").err, notes));
+  CHECK(contains(shell("siglip classify run --labels-file texts.txt shapes/val/00000.png").err, notes));
+  std::ofstream(shell.folder / "noted.csv") << "file_name,text\nshapes/val/00000.png,a red kitten\nshapes/val/00001.png,a red dog\n";
+  CHECK(contains(shell("siglip eval run --data noted.csv").err, "note: the model never saw the word \"kitten\""));
+}
+
+TEST_CASE("cli: pictures of formats that are not read are counted") {
+  const Shell& shell = trained();
+  const std::filesystem::path folder = shell.folder / "mixed-formats";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(shell.folder / "shapes/val/00000.png", folder / "a.png");
+  for (const char* name : {"b.webp", "c.WEBP", "d.gif", "notes.txt"}) std::ofstream(folder / name) << "x";
+  CHECK(shell("siglip embed run --images mixed-formats --out mixed-formats.npy")
+            .err.starts_with("skipped: mixed-formats: 3 pictures that are neither PNG nor JPEG (.gif, .webp)\n"));
+}
+
+TEST_CASE("cli: embed keeps its hands off what is not its own, and wants a tokenizer for texts alone") {
+  const Shell& shell = trained();
+  std::ofstream(shell.folder / "precious.txt") << "my captions\n";
+  CHECK(shell.refusal("siglip embed run --images shapes/val/00000.png --out precious.npy") ==
+        "2 siglip: --out: a name is expected whose list of rows, precious.txt, is free or lies beside its .npy, got precious.npy");
+  CHECK(contents(shell.folder / "precious.txt") == "my captions\n");
+  CHECK(shell("cp -r run/last wordless; rm wordless/tokenizer*.json wordless/checksums.txt; "
+              "siglip embed wordless --images shapes/val/00000.png --out wordless.npy")
+            .exit_code == 0);
+  CHECK(shell.refusal("siglip embed wordless --texts shapes/val/metadata.jsonl --out wordless-texts.npy") ==
+        "1 siglip: wordless: a tokenizer, tokenizer.json or spiece.model, is expected, got neither");
+}
+
+TEST_CASE("cli: the words people try first") {
+  const Shell& shell = trained();
+  CHECK(shell("siglip help train").out == shell("siglip train --help").out);
+  CHECK(shell("siglip help").out == shell("siglip --help").out);
+  CHECK(shell.refusal("siglip train shapes") == "2 siglip: train: flags are expected there, got shapes; siglip train --help shows them");
+  CHECK(shell.refusal("siglip eval nope").starts_with("1 siglip: nope: a checkpoint folder with model.safetensors or its shards"));
+}
+
+TEST_CASE("cli: a run finds its data under any spelling of their path, and where they have gone") {
+  const Shell& shell = trained();
+  const Json as_typed = shell.json("siglip eval run --json")["splits"];
+  for (const char* path : {"shapes/", "./shapes", "$PWD/shapes"})
+    CHECK(shell.json(std::string("siglip eval run --json --data ") + path)["splits"] == as_typed);
+  shell("cp -r shapes moving; siglip train --data moving --model nano --steps 2 --batch-size 8 --out moved-run; mv moving moved");
+  const std::string refused =
+      "1 siglip: moved-run/train.json: data: the folder or table that the run was trained on is expected, got \"moving\", which is not there from "
+      "here; train --resume and eval take its new place as --data";
+  for (const char* verb : {"eval moved-run", "report moved-run", "train --resume moved-run"})
+    CHECK(shell.refusal(std::string("siglip ") + verb) == refused);
+  CHECK(shell("siglip train --resume moved-run --data moved").exit_code == 0);
+  CHECK(shell.json("siglip eval moved-run --json")["splits"].size() == as_typed.size());
+}
+
+TEST_CASE("cli: the report of class folders shows accuracy and what was left out, and calls no class held out") {
+  const Shell& shell = trained();
+  for (const std::string name : {"red", "blue"}) {
+    std::filesystem::create_directories(shell.folder / ("crops/" + name));
+    for (int i = 10; i < 22; ++i)
+      std::filesystem::copy_file(shell.folder / ("shapes/val/000" + std::to_string(i) + ".png"),
+                                 shell.folder / ("crops/" + name + "/" + std::to_string(i) + ".png"));
+  }
+  std::ofstream(shell.folder / "crops/red/bad.png") << "x";
+  const Outcome run = shell("siglip train --data crops --model nano --steps 2 --batch-size 8 --out crops-run");
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err, "note: val has "));
+  const std::string html = contents(shell.folder / "crops-run/report.html");
+  CHECK(contains(html, "val zero-shot accuracy"));
+  CHECK(contains(html, "pictures that could not be read"));
+  int by_image = 0, by_text = 0;
+  for (std::size_t at = 0; (at = html.find("<article class=\"card panel by-", at)) != std::string::npos; ++at) {
+    const std::string card = html.substr(at, html.find("</article>", at) - at);
+    const bool is_image = contains(card, "panel by-image");
+    (is_image ? by_image : by_text) += 1;
+    CHECK(contains(card, "held out: never seen in training") == is_image);
+  }
+  CHECK(by_image > 0);
+  CHECK(by_text > 0);
 }
 
 TEST_CASE("cli: eval of pictures that a run was not trained on uses all of them") {
@@ -651,7 +744,7 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"data shapes --out x --size 15", "--size: a whole number from 16 to 1024 is expected, got 15"},
       {"data shapes --out x --scenes 1000001", "--scenes: a whole number from 1 to 1000000 is expected, got 1000001"},
       {"data emoji --out x --size 7", "--size: a whole number from 8 to 1024 is expected, got 7"},
-      {"eval x", "--data: a folder or table of pictures and texts is expected, got nothing"},
+      {"eval " SIGLIP_GOLDENS "/models/deep/model", "--data: a folder or table of pictures and texts is expected, got nothing"},
       {"eval x --data y --candidates 1", "--candidates: split, all or a number from 2, got \"1\""},
       {"classify x y", "--labels: either --labels or --labels-file is expected, got neither"},
       {"classify x y --labels ' , '", "--labels: at least one label is expected, got \" , \""},
@@ -691,11 +784,13 @@ TEST_CASE("cli: what cannot be done is answered with exit code 1") {
 
 TEST_CASE("cli: streams and environment that are not as usual") {
   const Shell shell;
-  const std::string no_output = "siglip: standard output: a place that takes what is written is expected, got an error";
-  CHECK(shell.refusal("siglip ops >/dev/full") == "1 " + no_output);
-  CHECK(shell.refusal("siglip --help >/dev/full") == "1 " + no_output);
-  CHECK(shell.refusal("siglip --version >&-") == "1 " + no_output);
-  CHECK(shell.refusal("mkfifo pipe; { exec 3<pipe; exec 3<&-; } & siglip ops --json >pipe; code=$?; wait; exit $code").starts_with("1 " + no_output));
+  const std::string no_output = "siglip: standard output: a place that takes what is written is expected, got: ";
+  CHECK(shell.refusal("siglip ops >/dev/full") == "1 " + no_output + "No space left on device");
+  CHECK(shell.refusal("siglip --help >/dev/full") == "1 " + no_output + "No space left on device");
+  CHECK(shell.refusal("siglip --version >&-") == "1 " + no_output + "Bad file descriptor");
+  const Outcome unread = shell("mkfifo pipe; { exec 3<pipe; exec 3<&-; } & siglip ops --json >pipe; code=$?; wait; exit $code");
+  CHECK(unread.exit_code == 1);  // in silence: whoever closed the pipe has seen enough
+  CHECK(unread.err.empty());
   CHECK(shell("siglip ops <&- 2>&-").exit_code == 0);
   for (const std::string threads : {"0", "-1", "10000", "many", ""}) {
     INFO(threads);

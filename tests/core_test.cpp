@@ -28,7 +28,8 @@ TEST_CASE("tensor: a handle on shared memory") {
   CHECK_THROWS_WITH_AS(Tensor({-1}), "Tensor: axes are at least 0 and their product at most 2^59, got shape (-1)", Error);
   CHECK_THROWS_WITH_AS(Tensor({Dim{1} << 40, Dim{1} << 40}),
                        "Tensor: axes are at least 0 and their product at most 2^59, got shape (1099511627776, 1099511627776)", Error);
-  CHECK_THROWS_WITH_AS(Tensor({(Dim{1} << 59) + 1}), "Tensor: axes are at least 0 and their product at most 2^59, got shape (576460752303423489)", Error);
+  CHECK_THROWS_WITH_AS(Tensor({(Dim{1} << 59) + 1}), "Tensor: axes are at least 0 and their product at most 2^59, got shape (576460752303423489)",
+                       Error);
   CHECK_THROWS_WITH_AS(Tensor().device(), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(gelu(Tensor()), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(add(Tensor(), x), "add: inputs with a shape are expected, got an undefined one", Error);

@@ -71,8 +71,23 @@ TEST_CASE("samples: in order, bad ones left out and named") {
   CHECK(samples->ids(3) == std::vector<std::int32_t>{'a', 'b', 'c'});
   CHECK(samples->caption_id(0) == samples->caption_id(3));
   CHECK(samples->caption_id(0) != samples->caption_id(1));
+  CHECK(samples->text_id(0) == samples->text_id(3));
+  CHECK(samples->text_id(0) != samples->text_id(1));
   CHECK_THROWS_WITH_AS(Samples(scene.split, Letters(), bilinear(8), {.strict = true}),
                        (scene.folder / "3.png: a JPEG or PNG picture is expected, got no picture").c_str(), Error);
+}
+
+TEST_CASE("samples: captions that the tokenizer cannot tell apart are one text, and matches in a batch") {
+  Scene scene(4);
+  scene.split.pairs[2].text = "abcdef";  // cut off it is "abc"
+  const auto samples = scene.samples();
+  CHECK(samples->captions() == 4);
+  CHECK(samples->texts() == 3);
+  CHECK(samples->caption_id(0) != samples->caption_id(2));
+  CHECK(samples->text_id(0) == samples->text_id(2));
+  Loader loader(samples, {.batch_size = 4});
+  const Batch batch = loader.next();
+  for (std::size_t i = 0; i < 4; ++i) CHECK(batch.caption_ids.to_vector()[i] == samples->text_id(batch.samples[i]));
 }
 
 TEST_CASE("samples: a split without a usable picture is an error") {

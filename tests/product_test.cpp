@@ -106,7 +106,9 @@ TEST_CASE("packed: a weight is a matrix, and is multiplied as that alone") {
   const Tensor x = Tensor::full({2, 3}, 1), w = Tensor::full({5, 3}, 1), none;
   CHECK_THROWS_WITH_AS(matmul(x, w, none, packed(Tensor::full({1, 2}, 1))),
                        ("matmul: packed_w is w as packed() gives it, " + std::to_string(packed(w).size()) + " numbers, got " +
-                        std::to_string(packed(Tensor::full({1, 2}, 1)).size())).c_str(), Error);
+                        std::to_string(packed(Tensor::full({1, 2}, 1)).size()))
+                           .c_str(),
+                       Error);
   CHECK_THROWS_WITH_AS(packed(Tensor({3})), "packed: w has shape (M, K), got (3)", Error);
   CHECK(!packed(Tensor({0, 3})).defined());
 }

@@ -106,7 +106,7 @@ std::string of_text(const std::string& text) {
 
 TEST_CASE("tokenizer.json: what is wrong is named") {
   CHECK(after([](Json&) {}) == "nothing");
-  CHECK(complaint_of([] { read_tokenizer("/nowhere"); }) == "/nowhere/tokenizer.json: a readable file is expected, got: No such file or directory");
+  CHECK(complaint_of([] { read_tokenizer("/nowhere"); }) == "/nowhere: a tokenizer, tokenizer.json or spiece.model, is expected, got neither");
   CHECK(of_text("").find("tokenizer.json: valid JSON is expected, got parse error at line 1, column 1") == 0);
   CHECK(of_text("[]") == "tokenizer.json: an object is expected, got array");
   CHECK(of_text("{}") == "tokenizer.json: an object \"model\" is expected, got none");

@@ -98,7 +98,7 @@ TEST_CASE("train: resuming with other numbers or other data is refused") {
   c.data = data, c.steps = 2;
   train(c, log);
   CHECK_THROWS_WITH_AS(resume(c.out, {"lr=0.5"}, log),
-                       "--resume: a run keeps lr = 0.001, got 0.5 (only threads, save_every, device and matmul_precision may change)", Error);
+                       "--resume: a run keeps lr = 0.001, got 0.5 (only data, threads, save_every, device and matmul_precision may change)", Error);
   CHECK_THROWS_WITH_AS(train(c, log),
                        (c.out + ": a folder without a run is expected (a run is never overwritten), got one; --resume continues it").c_str(), Error);
   fs::copy(data + "/train/00001.png", data + "/train/00002.png", fs::copy_options::overwrite_existing);

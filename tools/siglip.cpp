@@ -2,14 +2,17 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <memory>
 #include <new>
 #include <sstream>
 #include <string_view>
+#include <vector>
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 #include "siglip/tensor.h"
@@ -93,8 +96,18 @@ void parse(CLI::App& program, int argc, char** argv) {
   for (const auto add : {add_train, add_data, add_eval, add_classify, add_embed, add_tokenize, add_preprocess, add_inspect, add_doctor, add_convert,
                          add_ops, add_gradcheck, add_parity, add_parity_devices, add_bench, add_report})
     add(program);
-  check_words(program, {argv + 1, argv + argc});
-  program.parse(argc, argv);  // the verb's callback does the work
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0] == "help") {  // help VERB, as VERB --help
+    words.erase(words.begin());
+    words.push_back("--help");
+  }
+  check_words(program, words);
+  try {
+    program.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // the verb's callback does the work
+  } catch (const CLI::ExtrasError& e) {
+    const std::string said = e.what();  // "The following argument was not expected: shapes"
+    throw WrongUse(words[0] + ": flags are expected there, got " + said.substr(said.rfind(": ") + 2) + "; siglip " + words[0] + " --help shows them");
+  }
 }
 
 void run(int argc, char** argv) {
@@ -128,5 +141,9 @@ int main(int argc, char** argv) {
     return complain(failed, one_line(e.what()));
   }
   std::cout.flush();
-  return std::cout ? done : complain(failed, "standard output: a place that takes what is written is expected, got an error");
+  if (std::cout) return done;
+  const bool writes = write(STDOUT_FILENO, "\n", 1) == 1;  // again, for the reason
+  if (!writes && errno == EPIPE) return failed;            // its reader has seen enough, as head has
+  return complain(failed, std::string("standard output: a place that takes what is written is expected, got: ") +
+                              (writes ? "an error before" : std::strerror(errno)));
 }

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <set>
 #include <sstream>
 #include "core/limits.h"
 #include "data/sources.h"
@@ -34,7 +35,8 @@ std::vector<std::string> verb_names(const CLI::App& app) {
   return names;
 }
 
-std::string joined(const std::vector<std::string>& words) {
+template <class Words>
+std::string joined(const Words& words) {
   std::string line;
   for (const std::string& word : words) line += (line.empty() ? "" : ", ") + word;
   return line;
@@ -237,6 +239,50 @@ std::vector<std::string> read_texts(const std::string& path) {
   return texts;
 }
 
+namespace {
+// Words that stand for none: those that a tokenizer of learned words did not meet in training.
+void add_unknown_words(std::set<std::string>& unknown, const std::vector<std::string>& pieces, const std::vector<std::int32_t>& ids,
+                       const Tokenizer& tokenizer) {
+  for (std::size_t i = 0; i < pieces.size() && i + 1 < ids.size(); ++i)
+    if (tokenizer.piece(ids[i]) == "<unk>") unknown.insert(pieces[i]);
+}
+}  // namespace
+
+void note_texts(const std::vector<std::string>& texts, const Tokenizer& tokenizer) {
+  const std::set<std::string> distinct(texts.begin(), texts.end());
+  std::set<std::string> unknown;
+  std::map<std::vector<std::int32_t>, std::string> seen;
+  std::size_t cut = 0, alike = 0;
+  std::string one, other;  // an example of two that become one
+  for (const std::string& text : distinct) {
+    const std::vector<std::string> pieces = tokenizer.pieces(text);
+    const std::vector<std::int32_t> ids = tokenizer.encode(text);
+    cut += std::ssize(pieces) >= tokenizer.context();
+    if (tokenizer.profile() == "words") add_unknown_words(unknown, pieces, ids, tokenizer);
+    const auto [first, fresh] = seen.try_emplace(ids, text);
+    if (!fresh && ++alike == 1) one = first->second, other = text;
+  }
+  if (cut > 0)
+    std::cerr << "note: " << cut << " of " << distinct.size() << " texts are longer than " << tokenizer.context() - 1
+              << " tokens; the rest is not seen\n";
+  constexpr std::size_t shown = 5;
+  std::size_t told = 0;
+  for (const std::string& word : unknown)
+    if (told++ < shown)
+      std::cerr << "note: the model never saw the word " << brief(word) << ", so texts that differ in such words alone are one to it\n";
+  if (unknown.size() > shown) std::cerr << "note: nor " << unknown.size() - shown << " other words of these texts\n";
+  if (alike > 0)
+    std::cerr << "note: " << alike << " of " << distinct.size() << " texts are to the model what another one is, as " << brief(other) << " and "
+              << brief(one) << '\n';
+}
+
+std::string tokenizer_folder(const std::string& path) {
+  std::error_code none;
+  for (const char* name : {"tokenizer_config.json", "tokenizer.json", "spiece.model"})
+    if (std::filesystem::exists(path + "/" + name, none)) return path;
+  return checkpoint_folder(path);
+}
+
 std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
   namespace fs = std::filesystem;
   std::vector<std::string> pictures;
@@ -247,14 +293,20 @@ std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
       continue;
     }
     const auto before = std::ssize(pictures);
+    std::set<std::string> others;  // endings
+    std::size_t left_out = 0;
     for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
       const std::string extension = ending_of(entry->path().string());
       if (entry->path().filename().string().starts_with('.')) continue;  // as data sets are read
-      if (extension == ".png" || extension == ".jpg" || extension == ".jpeg") pictures.push_back(entry->path().string());
+      if (extension == ".png" || extension == ".jpg" || extension == ".jpeg")
+        pictures.push_back(entry->path().string());
+      else if (is_picture(entry->path().string()))
+        ++left_out, others.insert(extension);
     }
     require(!error, path, "a folder that can be read is expected, got: ", error.message());
     require(std::ssize(pictures) > before, path, "a folder with .png, .jpg or .jpeg files is expected, got none");
     std::sort(pictures.begin() + before, pictures.end());
+    if (left_out > 0) std::cerr << "skipped: " << path << ": " << left_out << " pictures that are neither PNG nor JPEG (" << joined(others) << ")\n";
   }
   return pictures;
 }
@@ -278,7 +330,7 @@ std::optional<Image> Pictures::read(const std::string& path) {
   } catch (const Error& e) {
     if (!skip_bad_) throw;
     tell();
-    ++bad_, problem_ = e.what();
+    left_out_.push_back(path), problem_ = e.what();
     return std::nullopt;
   }
 }
@@ -289,10 +341,10 @@ void Pictures::tell() {
 }
 
 void Pictures::finish() {
-  if (bad_ == 0) return;
+  if (left_out_.empty()) return;
   if (read_ == 0) throw Error(problem_);
   tell();
-  std::cerr << "pictures that could not be read and were left out: " << bad_ << " of " << bad_ + read_ << '\n';
+  std::cerr << "pictures that could not be read and were left out: " << std::ssize(left_out_) << " of " << std::ssize(left_out_) + read_ << '\n';
 }
 
 void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& cells) {

@@ -92,7 +92,12 @@ std::vector<std::string> split_list(const std::string& text, char separator = ',
 
 /// The texts of a file: the strings of an array (.json), the "text" of each line (.jsonl), else a text a line.
 std::vector<std::string> read_texts(const std::string& path);
-/// Files as they are named; folders stand for the .png, .jpg and .jpeg files below them, sorted; hidden ones are left out.
+/// Says on standard error what the model does not see of these texts: what is cut off, words it never met, and which become one.
+void note_texts(const std::vector<std::string>& texts, const Tokenizer& tokenizer);
+/// The folder of `path` that holds a tokenizer: itself, or the checkpoint in it.
+std::string tokenizer_folder(const std::string& path);
+/// Files as they are named; folders stand for the .png, .jpg and .jpeg files below them, sorted; hidden ones are left out, and of other formats it is
+/// said how many there are.
 std::vector<std::string> picture_files(const std::vector<std::string>& paths);
 /// Reads pictures one by one. With skip_bad, what cannot be read is named on standard error and left out; otherwise it is an error.
 class Pictures {
@@ -101,12 +106,14 @@ class Pictures {
   std::optional<Image> read(const std::string& path);
   /// Once all were read: how many were left out; throws Error if nothing else was there.
   void finish();
+  const std::vector<std::string>& left_out() const { return left_out_; }  // paths
 
  private:
   void tell();
   Preprocessing preprocessing_;
   bool skip_bad_;
-  Dim read_ = 0, bad_ = 0;
+  Dim read_ = 0;
+  std::vector<std::string> left_out_;
   std::string problem_;  // the last one, not told yet: if it is the only one, it is the error
 };
 /// Rows of cells in columns; the first row is the head. Columns of numbers stand to the right.

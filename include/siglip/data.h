@@ -76,8 +76,8 @@ struct DataSet {
 struct DataOptions {
   std::string image_column = "file_name", text_column = "text";  // columns of CSV/TSV, keys of metadata
   std::string text_template = "a photo of a {}";                 // for class folders
-  double val_fraction = 0.1;  // held out of a data set that has no val split, by a hash of the caption; with class folders by
-                              // one of the picture's path, so that every class stays in train
+  double val_fraction = 0.1;  // of the captions, held out of a data set that has no val split, by a hash of their words; with class folders of
+                              // the pictures, from each class alike, by one of their paths
 };
 
 /// Reads what `path` holds; the kind is recognised:
@@ -116,7 +116,9 @@ class Samples {
   const Image& picture(Dim i) const { return plain_[static_cast<std::size_t>(i)]; }  // S x S, no augmentation
   const std::vector<std::int32_t>& ids(Dim i) const { return ids_[static_cast<std::size_t>(i)]; }
   std::int32_t caption_id(Dim i) const { return caption_ids_[static_cast<std::size_t>(i)]; }  // equal captions have equal ids
+  std::int32_t text_id(Dim i) const { return text_ids_[static_cast<std::size_t>(i)]; }        // so have those of equal tokens: one text to a model
   Dim captions() const { return captions_; }                                                  // distinct ones
+  Dim texts() const { return texts_; }                                                        // of these, distinct ones to a model
   const std::vector<std::string>& problems() const { return problems_; }                      // one line for each picture left out
   Dim image_size() const { return preprocessing_.image_size; }
   const PixelTable& table() const { return table_; }  // what the model gets for each 8-bit value
@@ -130,18 +132,18 @@ class Samples {
  private:
   Preprocessing preprocessing_;
   PixelTable table_;
-  Dim captions_ = 0;
+  Dim captions_ = 0, texts_ = 0;
   std::vector<Pair> pairs_;
   std::vector<Image> plain_, source_;  // source_: the original, at most 2S wide and high; empty without views
   std::vector<std::vector<std::int32_t>> ids_;
-  std::vector<std::int32_t> caption_ids_;
+  std::vector<std::int32_t> caption_ids_, text_ids_;
   std::vector<std::string> problems_;
 };
 
 struct Batch {
   Tensor images;             // (B, 3, S, S)
   Ids tokens;                // (B, T)
-  Ids caption_ids;           // (B)
+  Ids caption_ids;           // (B): Samples::text_id(), for the labels of a loss
   std::vector<Dim> samples;  // which samples they are
   double wait_seconds = 0;   // that next() had to wait for the background threads
 };

@@ -17,8 +17,8 @@ struct Labels {
 
 /// L = (1/B) Σ_ij softplus(-z_ij l_ij),  l_ij = t <u_i, v_j> + b,  t = exp(log_t),  z_ij = +1 for a match, else -1.
 /// shapes    u, v (B, E), usually unit rows (they need not be); log_t, b (1); the result (1)
-/// memory    inputs, gradients and one tile for each thread, 1 MiB in float, 16 at most; on a CUDA device one tile at a time, and at most 256 MiB with
-///           what cuBLAS and bf16 factors take; nothing of size B x B exists
+/// memory    inputs, gradients and one tile for each thread, 1 MiB in float, 16 at most; on a CUDA device one tile at a time, at most 256 MiB
+///           with what cuBLAS and bf16 factors take; nothing of size B x B exists
 /// numerics  no overflow for any finite logit; the sums over pairs are double; the same bits for any number of threads
 /// source    Zhai et al. 2023, algorithm 1
 Tensor sigmoid_loss(const Tensor& u, const Tensor& v, const Tensor& log_t, const Tensor& b, const Labels& labels = {},

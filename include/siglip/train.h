@@ -18,14 +18,15 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 /// used, so a tower that is not used costs nothing, and of the token table only the rows of the texts are read.
 struct Pretrained {
   Siglip model;
-  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<Tokenizer> tokenizer;  // null if it was not asked for
   Preprocessing preprocessing;
   std::string folder;  // names it in messages
 
   /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing, or, if the folder has
   /// checksums.txt, as those that train writes have, the file that is not as it was saved: then every file but the training state is read once, the
-  /// weights whole. Without checksums.txt, as published, weights are read where they are used.
-  static Pretrained load(const std::string& path, const TokenizerOptions& options = {});
+  /// weights whole. Without checksums.txt, as published, weights are read where they are used. Without a tokenizer, of which none need
+  /// be there then, it embeds pictures alone.
+  static Pretrained load(const std::string& path, const TokenizerOptions& options = {}, bool with_tokenizer = true);
   /// To be called before many are embedded: throws Error if pictures are and the model has no head. Packs the weights of each tower
   /// (VisionTower::pack()) that so many pictures or texts repay it for, if the machine has memory to spare.
   void expect(std::size_t images, std::size_t texts);
@@ -131,8 +132,8 @@ struct TrainResult {
 TrainResult train(const TrainConfig& config, std::ostream& log);
 
 /// Continues `run` (a folder, or "latest" below runs/train) from its `last`, to the same bits as if it had never been interrupted. `changes` may
-/// set threads and save_every, and device and matmul_precision: a run may go on elsewhere, then with other rounding. Anything else would change the
-/// numbers (eval_every decides which checkpoint is the best) and throws Error.
+/// set data, if the same pictures and captions lie elsewhere now, threads and save_every, and device and matmul_precision: a run may go on
+/// elsewhere, then with other rounding. Anything else would change the numbers (eval_every decides which checkpoint is the best) and throws Error.
 TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log);
 
 /// Asks a running train() to finish its step, save and return. Safe in a signal handler.

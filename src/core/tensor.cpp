@@ -106,8 +106,8 @@ void Tensor::defer(Fetch fetch) const {
 }
 
 void Tensor::read(Real* to, Dim begin, Dim count) const {
-  require(begin >= 0 && count >= 0 && count <= size_ && begin <= size_ - count, "read", "elements within 0 to ", size_, ", got ", count,
-          " from ", begin, " on");
+  require(begin >= 0 && count >= 0 && count <= size_ && begin <= size_ - count, "read", "elements within 0 to ", size_, ", got ", count, " from ",
+          begin, " on");
   if (deferred()) {
     std::unique_lock lock(storage_->later->mutex);
     const Fetch fetch = storage_->later->fetch;  // gone if another thread has just fetched all

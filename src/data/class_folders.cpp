@@ -9,12 +9,6 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 namespace fs = std::filesystem;
 
-/// By the name's ending. Formats that cannot be decoded count as well: the user hears of them when they are.
-bool is_picture(const std::string& name) {
-  static const std::set<std::string> endings = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jxl"};
-  return endings.contains(ending_of(name));
-}
-
 std::vector<std::string> pictures(const std::string& folder) {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -38,6 +32,11 @@ Split read_split(const std::string& name, const std::string& folder, const std::
   return split;
 }
 }  // namespace
+
+bool is_picture(const std::string& name) {
+  static const std::set<std::string> endings = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".jxl"};
+  return endings.contains(ending_of(name));
+}
 
 std::string fill_template(const std::string& text_template, const std::string& name, const std::string& where) {
   std::string text = text_template;
@@ -70,8 +69,9 @@ DataSet read_class_folders(const std::string& root, const DataOptions& options) 
     for (const std::string& name : subfolders(folder))
       if (!pictures(folder + "/" + name).empty()) names.insert(name);
 
-  const bool of_detection = names == std::set<std::string>{"images"} &&
-                            std::any_of(folders.begin(), folders.end(), [](const auto& part) { return fs::is_directory(part.second + "/labels"); });
+  // Pictures in images/, perhaps below in images/train, and beside it labels/.
+  const auto has_labels = [&](const auto& part) { return fs::is_directory(part.second + "/images") && fs::is_directory(part.second + "/labels"); };
+  const bool of_detection = (names.empty() || names == std::set<std::string>{"images"}) && std::any_of(folders.begin(), folders.end(), has_labels);
   require(!of_detection, root, "a folder of pictures for each class is expected, got images/ beside labels/, as of a data set for detection");
 
   DataSet data;

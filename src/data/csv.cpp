@@ -15,7 +15,10 @@ std::string joined(const std::vector<std::string>& words) {
 
 std::size_t column(const std::vector<std::string>& header, const std::string& name, const std::string& where) {
   const auto count = std::count(header.begin(), header.end(), name);
-  require(count == 1, where, "one column \"", name, "\" is expected in the header, got ", count ? "several" : "none", " among: ", joined(header));
+  require(count == 1, where, "one column \"", name, "\" is expected in the header, got ", count ? "several" : "none", " among: ", joined(header),
+          header.size() == 1 && name.find_first_of(";\t") == std::string::npos && header[0].find_first_of(";\t") != std::string::npos
+              ? "; is the file separated by something else?"
+              : "; --image-column and --text-column name others");
   return static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin());
 }
 
@@ -25,6 +28,8 @@ bool truth(const std::string& word, const std::string& where) {
   return yes;
 }
 }  // namespace
+
+bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 void check_text(std::string_view text, const std::string& name) {
   const std::size_t at = std::min(valid_bytes(text), text.find('\0'));
@@ -101,7 +106,7 @@ std::vector<Pair> read_table(const std::string& file, char delimiter, const Data
   std::vector<Pair> pairs;
   while (table.next(fields)) {
     require(fields.size() == header.size(), table.where(), header.size(), " columns as in the header are expected, got ", fields.size());
-    require(!fields[text].empty(), table.where(), "a text is expected, got an empty one");
+    require(!is_blank(fields[text]), table.where(), "a text is expected, got an empty one");
     const bool apart = marked != header.end() && truth(fields[distractor], table.where());
     pairs.push_back({root.resolve(fields[image], table.where()), fields[text], -1, apart});
   }

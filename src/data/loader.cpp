@@ -88,7 +88,7 @@ void Loader::State::fill(Slot& slot, Epoch& epoch, Dim step) const {
     to_reals(to, view, samples->table());
     to += reals;
     slot.tokens.insert(slot.tokens.end(), samples->ids(i).begin(), samples->ids(i).end());
-    slot.caption_ids.push_back(samples->caption_id(i));
+    slot.caption_ids.push_back(samples->text_id(i));
   }
   if (sends()) slot.batch = batch(slot);
 }

@@ -8,10 +8,10 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 std::string text_of(const Json& record, const std::string& key, const std::string& where) {
-  require(record.contains(key), where, "a key \"", key, "\" is expected, got none");
+  require(record.contains(key), where, "a key \"", key, "\" is expected, got none; --image-column and --text-column name others");
   require(record[key].is_string(), where, "a string is expected as \"", key, "\", got ", record[key].type_name());
   const std::string text = record[key].get<std::string>();
-  require(!text.empty(), where, "a text is expected as \"", key, "\", got an empty one");
+  require(!is_blank(text), where, "a text is expected as \"", key, "\", got an empty one");
   require(text.find('\0') == std::string::npos, where, "a text is expected as \"", key, "\", got a NUL in it");
   return text;
 }

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <set>
 #include "core/hash.h"
 #include "data/sources.h"
 #include "data/utf8.h"
@@ -38,22 +40,38 @@ void sort_splits(std::vector<Split>& splits, const std::string& root) {
     require(splits[i].name != splits[i - 1].name, root, "one folder for split ", splits[i].name, " is expected, got several");
 }
 
-/// Moves pairs from train to a new split val. Pairs of equal captions stay together, so that no caption of val was seen in training; where
-/// the caption is a class each class keeps most of its pictures in train, so there the picture's own name decides.
+/// The words of a caption: "A cat." would give away "a cat". The caption itself if it has none.
+std::string words_of(const std::string& caption, const Tokenizer& words) {
+  std::string all;
+  for (const std::string& word : words.pieces(caption)) all += word + " ";
+  return all.empty() ? caption : all;
+}
+
+/// Moves pairs from train to a new split val. Captions of the same words stay together, so that none of val was seen in training; where the
+/// caption is a class, pictures go one by one, from each class alike, and each class keeps at least one in train. Hashes decide which.
 void hold_out(DataSet& data, double fraction) {
   if (fraction == 0 || !data.find("train") || data.find("val")) return;
   std::vector<Pair> all = std::move(data.splits[0].pairs), train, val;
-  std::map<std::uint64_t, bool> held;
-  auto hash = [&](const Pair& pair) { return mixed(fnv1a(data.classes.empty() ? pair.text : pair.image.substr(data.root.size()))); };
-  bool any = false, every = true;
+  const std::unique_ptr<Tokenizer> words = learn_words({}, 1);
+  std::vector<std::uint64_t> keys;  // of pairs that stay together
+  std::map<std::int32_t, std::set<std::uint64_t>> by_label;
   for (const Pair& pair : all) {
-    const std::uint64_t h = hash(pair);
-    held[h] = std::ldexp(static_cast<double>(h), -64) < fraction;
-    any = any || held[h], every = every && held[h];
+    keys.push_back(mixed(fnv1a(data.classes.empty() ? words_of(pair.text, *words) : pair.image.substr(data.root.size()))));
+    by_label[pair.label].insert(keys.back());
   }
-  if (held.size() >= 2 && !any) held.begin()->second = true;  // at least the one of the smallest hash
-  if (every) held.rbegin()->second = false;
-  for (Pair& pair : all) (held[hash(pair)] ? val : train).push_back(std::move(pair));
+  std::vector<std::pair<double, std::uint64_t>> order;  // place within the label, from 0 to 1; key
+  std::size_t count = 0;
+  for (const auto& [label, own] : by_label) {
+    const double size = static_cast<double>(own.size());
+    double place = 0.5;
+    for (auto key = own.begin(); std::next(key) != own.end(); ++key, ++place) order.emplace_back(place / size, *key);
+    count += own.size();
+  }
+  std::sort(order.begin(), order.end());
+  const std::size_t wanted = std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(fraction * static_cast<double>(count))));
+  std::set<std::uint64_t> held;
+  for (std::size_t i = 0; i < std::min(wanted, order.size()); ++i) held.insert(order[i].second);
+  for (std::size_t i = 0; i < all.size(); ++i) (held.contains(keys[i]) ? val : train).push_back(std::move(all[i]));
   data.splits[0].pairs = std::move(train);
   if (!val.empty()) data.splits.insert(data.splits.begin() + 1, {"val", std::move(val)});
 }
@@ -120,8 +138,13 @@ DataSet read_data(const std::string& path, const DataOptions& options) {
               "got none of these");
       data.root = root;
     } else {
-      const bool comma = ending_of(path) == ".csv";
-      require(comma || ending_of(path) == ".tsv", path, "a folder, a .csv or a .tsv file is expected, got another file");
+      const std::string ending = ending_of(path);
+      require(
+          ending != ".yaml" && ending != ".yml", path,
+          "a folder, a .csv or a .tsv file is expected, got the description of a data set for detection; crops of its boxes, in a folder for each "
+          "class, can be trained on");
+      const bool comma = ending == ".csv";
+      require(comma || ending == ".tsv", path, "a folder, a .csv or a .tsv file is expected, got another file");
       data.splits = {{"train", read_table(path, comma ? ',' : '\t', options)}};
       data.root = fs::path(path).has_parent_path() ? fs::path(path).parent_path().string() : ".";
     }

@@ -1,5 +1,6 @@
 // samples.cpp — the usable pairs of a split in memory: pictures as 8 bits, captions as ids, and random views of the pictures.
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 #include "core/hash.h"
 #include "core/parallel_try.h"
@@ -49,7 +50,8 @@ Samples::Samples(const Split& split, const Tokenizer& tokenizer, const Preproces
     decoded[at] = decode(split.pairs[at].image, preprocessing, options.views);
   });
 
-  std::unordered_map<std::string, std::int32_t> seen;
+  std::unordered_map<std::string, std::int32_t> captions;
+  std::map<std::vector<std::int32_t>, std::int32_t> texts;
   for (std::size_t i = 0; i < decoded.size(); ++i) {
     const Pair& pair = split.pairs[i];
     if (!decoded[i].problem.empty()) {
@@ -61,9 +63,10 @@ Samples::Samples(const Split& split, const Tokenizer& tokenizer, const Preproces
     plain_.push_back(std::move(decoded[i].plain));
     if (options.views) source_.push_back(std::move(decoded[i].source));
     ids_.push_back(tokenizer.encode(pair.text));
-    caption_ids_.push_back(seen.try_emplace(pair.text, static_cast<std::int32_t>(seen.size())).first->second);
+    caption_ids_.push_back(captions.try_emplace(pair.text, static_cast<std::int32_t>(captions.size())).first->second);
+    text_ids_.push_back(texts.try_emplace(ids_.back(), static_cast<std::int32_t>(texts.size())).first->second);
   }
-  captions_ = static_cast<Dim>(seen.size());
+  captions_ = std::ssize(captions), texts_ = std::ssize(texts);
   require(!pairs_.empty(), "split " + split.name, "a usable picture is expected, got none of ", split.pairs.size(),
           problems_.empty() ? "" : "; the first: " + problems_[0]);
 }

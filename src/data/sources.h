@@ -52,4 +52,8 @@ std::vector<std::string> subfolders(const std::string& folder);
 std::string split_name(const std::string& folder_name);
 /// The ending of a file's name in lower case: ".jpg".
 std::string ending_of(const std::string& path);
+/// By the name's ending. Formats that cannot be decoded count as well: the user hears of them when they are.
+bool is_picture(const std::string& name);
+/// Whether a caption has nothing but blanks.
+bool is_blank(const std::string& text);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -27,6 +27,7 @@ std::unique_ptr<Tokenizer> read_tokenizer(const std::string& folder, const Token
   std::error_code none;
   if (std::filesystem::exists(folder + "/spiece.model", none)) return read_sentencepiece(read_tokenizer_config(folder), options);
   const std::string file = folder + "/tokenizer.json";
+  require(std::filesystem::exists(file, none), folder, "a tokenizer, tokenizer.json or spiece.model, is expected, got neither");
   std::string bytes = read_file(file, most_tokenizer_bytes);
   const std::string type = model_type(bytes, file);
   if (type == "\"BPE\"") return read_gemma(read_tokenizer_config(folder), options, std::move(bytes));

@@ -15,13 +15,14 @@ struct EvalRow {
   Dim step = 0;
   std::string split;
   Recall image_to_text, text_to_image;
+  double accuracy = -1;  // zero-shot; -1 without classes
 };
 /// A retrieval: one query and its best candidates. Either the query is a picture and the candidates are captions, or the reverse.
 struct GalleryItem {
   Image image;       // what the query shows, or the picture that the query's caption belongs to
   std::string text;  // the query's own caption
   bool image_query = true;
-  bool held_out = false;  // never seen in training
+  bool held_out = false;  // the query was never seen in training
   Dim rank = 0;           // of the right one
   struct Candidate {
     Image image;

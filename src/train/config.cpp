@@ -156,8 +156,9 @@ double initial_bias(const TrainConfig& c, Dim batch, const std::string& where) {
 }
 
 namespace {
-// Where and how fast a run goes on; anything else would change its numbers. (So do device and matmul_precision, by their rounding.)
-const std::vector<std::string> changeable{"threads", "save_every", "device", "matmul_precision"};
+// Where and how fast a run goes on; anything else would change its numbers. (So do device and matmul_precision, by their rounding. Data have their
+// fingerprint.)
+const std::vector<std::string> changeable{"data", "threads", "save_every", "device", "matmul_precision"};
 }  // namespace
 
 bool may_change(const std::string& name) { return std::find(changeable.begin(), changeable.end(), name) != changeable.end(); }

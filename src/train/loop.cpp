@@ -59,9 +59,10 @@ struct StepResult {
   std::vector<std::int32_t> captions;  // ids
 };
 
+// By Samples::text_id.
 std::vector<std::int32_t> captions_of(const Session& s, const Batch& batch) {
   std::vector<std::int32_t> ids;
-  for (const Dim i : batch.samples) ids.push_back(s.splits[0].samples->caption_id(i));
+  for (const Dim i : batch.samples) ids.push_back(s.splits[0].samples->text_id(i));
   return ids;
 }
 
@@ -271,12 +272,19 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
     require(value == before[key] || may_change(key), "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(), " (only ",
             changeable_settings(), " may change)");
   validate(config);
+  if (config.data == before["data"]) require_data(config, path);
   const std::string last = folder->file("last");
   std::error_code none;
   require(std::filesystem::exists(last, none), last, "a checkpoint to continue from is expected, got none: the run ended before its first one");
   verify_checksums(last);
   Session s = set_up(config, std::move(folder), log);
   load_state(s);
+  if (config.data != before["data"]) {  // the data have moved: report and eval will look for them there
+    TrainConfig moved;
+    read_json(moved, before.dump(), path);
+    moved.data = config.data;
+    write_file(path, to_json(moved));
+  }
   log << "run: " << s.run->path() << " continues after step " << s.step << " of " << s.config.steps << on_device(s.config) << '\n';
   return run_loop(s);
 }

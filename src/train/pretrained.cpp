@@ -21,15 +21,17 @@ std::string checkpoint_folder(const std::string& path) {
                                     : "nothing there");
 }
 
-Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& options) {
+Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& options, bool with_tokenizer) {
   const std::string folder = checkpoint_folder(path);
   verify_model(folder);
-  Pretrained loaded{Siglip(read_config(folder)), read_tokenizer(folder, options), read_preprocessing(folder), folder};
+  Pretrained loaded{Siglip(read_config(folder)), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder};
   const SiglipConfig& c = loaded.model.config;
-  require(loaded.tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids is expected, got ",
-          loaded.tokenizer->vocab_size());
-  require(loaded.tokenizer->context() == c.context, folder, "a tokenizer that pads to max_position_embeddings = ", c.context,
-          " ids is expected, got ", loaded.tokenizer->context());
+  if (const Tokenizer* tokenizer = loaded.tokenizer.get()) {
+    require(tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids is expected, got ",
+            tokenizer->vocab_size());
+    require(tokenizer->context() == c.context, folder, "a tokenizer that pads to max_position_embeddings = ", c.context, " ids is expected, got ",
+            tokenizer->context());
+  }
   require(loaded.preprocessing.image_size == c.image_size, folder, "a preprocessor with size = image_size = ", c.image_size, " is expected, got ",
           loaded.preprocessing.image_size);
   attach_parameters(folder, loaded.model.parameters());
@@ -70,6 +72,7 @@ Tensor Pretrained::embed(const std::vector<Image>& images) const {
 }
 
 Tensor Pretrained::embed(const std::vector<std::string>& texts) const {
+  require(tokenizer != nullptr, folder, "a model loaded with its tokenizer is expected for texts, got one without");
   return in_batches(folder, texts.size(), model.config.projection, [&](std::size_t begin, std::size_t end) {
     const auto at = [&](std::size_t i) { return texts.begin() + static_cast<std::ptrdiff_t>(i); };
     return model.text(tokenizer->encode(std::vector<std::string>(at(begin), at(end))).to(model.log_t.device()));

@@ -16,6 +16,7 @@ constexpr Dim matrix_pairs = 16, gallery_items = 6, best_shown = 5, confusions_s
 struct Shown {
   Samples samples;  // the split whose pairs are shown
   bool held_out;    // not the train split
+  std::set<std::string> trained_captions;
   Embeddings embeddings;
   double t, b;
   double probability(double cosine) const { return 1 / (1 + std::exp(-(t * cosine + b))); }
@@ -80,7 +81,8 @@ std::vector<std::int32_t> caption_ids(const Samples& samples, const std::vector<
 GalleryItem gallery_item(const Shown& s, Dim i, bool image_query, const std::vector<Dim>& candidates, const Tensor& rows) {
   const Tensor query = rows_of(image_query ? s.embeddings.images : s.embeddings.texts, {i});
   GalleryItem item;
-  item.image = s.samples.picture(i), item.text = s.samples.pair(i).text, item.image_query = image_query, item.held_out = s.held_out;
+  item.image = s.samples.picture(i), item.text = s.samples.pair(i).text, item.image_query = image_query;
+  item.held_out = s.held_out && (image_query || !s.trained_captions.contains(item.text));
   item.rank = ranks(query, rows, caption_ids(s.samples, {i}), caption_ids(s.samples, candidates))[0];
   for (const Match& match : best_matches(query.data(), rows, best_shown)) {
     const Dim j = candidates[static_cast<std::size_t>(match.candidate)];
@@ -175,9 +177,11 @@ void add_facts(ReportData& data, const TrainConfig& config, const Siglip& model,
     data.facts.push_back({"peak memory", rounded(data.log.back().peak_memory / 1048576, 0) + " MiB"});
   }
   data.facts.push_back({"checkpoint shown", "after step " + std::to_string(data.shown_step)});
-  for (auto e = data.evaluations.rbegin(); e != data.evaluations.rend(); ++e)
-    if (e->step == data.shown_step)
-      data.facts.push_back({e->split + " R@1, image to text / text to image", percent(e->image_to_text.r1) + " / " + percent(e->text_to_image.r1)});
+  for (auto e = data.evaluations.rbegin(); e != data.evaluations.rend(); ++e) {
+    if (e->step != data.shown_step) continue;
+    data.facts.push_back({e->split + " R@1, image to text / text to image", percent(e->image_to_text.r1) + " / " + percent(e->text_to_image.r1)});
+    if (e->accuracy >= 0) data.facts.push_back({e->split + " zero-shot accuracy", percent(e->accuracy)});
+  }
   data.facts.push_back({"temperature t", rounded(t, 2)});
   data.facts.push_back({"bias b", rounded(b, 2)});
 }
@@ -204,6 +208,7 @@ std::vector<std::string> report(const std::string& path, std::ostream& log, cons
   const std::string run = run_path(path), config_path = run + "/train.json";
   TrainConfig config;
   read_json(config, read_file(config_path), config_path);
+  require_data(config, config_path);
   const RunHistory history = read_history(run);
   const DataSet set = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
 
@@ -217,10 +222,16 @@ std::vector<std::string> report(const std::string& path, std::ostream& log, cons
   data.shown_step = step_of(checkpoint);
   const double t = std::exp(double(model.model.log_t.item())), b = config.loss == "softmax" ? 0 : double(model.model.b.item());
   add_facts(data, config, model.model, t, b);
+  if (const std::string skipped = run + "/skipped.txt"; std::filesystem::exists(skipped)) {
+    const std::string lines = read_file(skipped);
+    data.facts.push_back({"pictures that could not be read", std::to_string(std::count(lines.begin(), lines.end(), '\n'))});
+  }
+  std::set<std::string> trained_captions;
+  for (const Pair& pair : set.split("train").pairs) trained_captions.insert(pair.text);
   for (std::size_t k = set.splits.size() > 1 ? 1 : 0; k < set.splits.size(); ++k) {
     Samples samples(with_candidates(set, k, config), *model.tokenizer, model.preprocessing);
     Embeddings embeddings = embed(model.model, samples);
-    const Shown shown{std::move(samples), k > 0, std::move(embeddings), t, b};
+    const Shown shown{std::move(samples), k > 0, trained_captions, std::move(embeddings), t, b};
     if (data.matrix.empty()) add_matrix(data, shown);
     add_gallery(data, shown);
     add_confusions(data, shown);

@@ -67,6 +67,17 @@ void require_apart(const TrainConfig& c) {
   require(!from_data.empty() && *from_data.begin() == "..", "--out", "a folder outside the data is expected, got ", out, ", which lies in ", c.data);
 }
 
+void require_data(const TrainConfig& c, const std::string& file) {
+  std::error_code none;
+  require(fs::exists(c.data, none), file, "data: the folder or table that the run was trained on is expected, got \"", c.data,
+          "\", which is not there from here; train --resume and eval take its new place as --data");
+}
+
+bool is_same_path(const std::string& a, const std::string& b) {
+  std::error_code none;
+  return a == b || fs::equivalent(a, b, none);
+}
+
 std::string run_path(const std::string& run) {
   if (run != "latest") return run;
   std::error_code error;
@@ -234,7 +245,7 @@ RunHistory read_history(const std::string& run) {
     if (json.contains("evaluation"))
       for (const Json& item : json["evaluation"]) evaluations.push_back(evaluation_of(item));
     history.log.push_back(row);
-    for (const Evaluation& e : evaluations) history.evaluations.push_back({row.step, e.split, e.image_to_text, e.text_to_image});
+    for (const Evaluation& e : evaluations) history.evaluations.push_back({row.step, e.split, e.image_to_text, e.text_to_image, e.accuracy});
   };
   each_line(run + "/log.jsonl", [&](const std::string& line, const std::string& where) { read_row(line, where, add); });
   return history;

@@ -27,6 +27,10 @@ class RunFolder {
 };
 /// Throws Error if a run of these settings would lie in the folder of its data, whose next reader would find it there.
 void require_apart(const TrainConfig& config);
+/// Throws Error, naming `file`, the run's train.json, if its data are not where it says.
+void require_data(const TrainConfig& config, const std::string& file);
+/// Whether both name the same file or folder, however they are spelled.
+bool is_same_path(const std::string& a, const std::string& b);
 /// "latest" resolved to the newest run below runs/train; any other path as it is.
 std::string run_path(const std::string& run);
 

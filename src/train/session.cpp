@@ -41,6 +41,11 @@ std::vector<std::string> doubts(const Samples& samples, const std::string& split
   if (cut > 0)
     doubt(cut, " of ", captions.size(), " captions in ", split, " are longer than ", tokenizer.context() - 1,
           " tokens; the rest is not seen (--context)");
+  if (samples.texts() < samples.captions())
+    doubt("the model cannot tell ", samples.captions(), " captions in ", split, " apart: by case, marks and what is cut off they are ",
+          samples.texts(), ", and in training those count as matches of each other");
+  if (split != "train" && samples.size() < 10)
+    doubt(split, " has ", samples.size(), " pairs: its figures move in steps of ", 100 / samples.size(), " %");
   if (again > 0)
     doubt(again, " of ", samples.size(), " pairs in ", split,
           " show a picture again under another caption: each counts as a pair of its own, its other captions as wrong ones");

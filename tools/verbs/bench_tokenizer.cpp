@@ -20,7 +20,7 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 void bench_tokenizer_verb(const Settings& s) {
   const std::vector<std::string> texts = read_texts(s.texts);
   const Clock::time_point load_start = Clock::now();
-  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(s.folder);
+  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(tokenizer_folder(s.folder));
   const double load_seconds = seconds_since(load_start);
 
   // Padding is no work: up to the first id of a run that reaches the end, and that one.
@@ -53,10 +53,10 @@ void bench_tokenizer_verb(const Settings& s) {
 
 void add_bench_tokenizer(CLI::App& bench) {
   CLI::App& verb = add_verb(bench, "tokenizer", "Time loading a tokenizer and turning texts into ids, on one thread: the median of --repeat.",
-                            "siglip bench tokenizer run/last --texts shapes/val/metadata.jsonl",
+                            "siglip bench tokenizer run --texts shapes/val/metadata.jsonl",
                             "load_seconds, texts, seconds, texts_per_second, tokens_per_second (padding not counted), results [the same]");
   const auto s = std::make_shared<Settings>();
-  verb.add_option("FOLDER", s->folder, "a folder with tokenizer.json or spiece.model")->required();
+  verb.add_option("FOLDER", s->folder, "a run folder, a checkpoint folder, or a folder with tokenizer.json or spiece.model")->required();
   text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)")->required();
   whole_flag(verb, "--repeat", s->repeat, 1, 100'000, "rounds, of which the median counts");
   json_flag(verb, s->json);

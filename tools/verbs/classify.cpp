@@ -2,7 +2,6 @@
 #include <cmath>
 #include <iostream>
 #include <memory>
-#include <set>
 #include "evaluations.h"
 #include "io/json.h"
 #include "siglip/error.h"
@@ -25,7 +24,11 @@ std::vector<std::string> labels_of(const Settings& s) {
   if (s.labels.empty() == s.labels_file.empty())
     throw WrongUse("--labels: either --labels or --labels-file is expected, got " + std::string(s.labels.empty() ? "neither" : "both"));
   std::vector<std::string> labels = s.labels.empty() ? read_texts(s.labels_file) : split_list(s.labels);
-  std::erase_if(labels, [](const std::string& label) { return label.find_first_not_of(" \t") == std::string::npos; });
+  for (std::string& label : labels) {  // blanks around a label are none of it
+    label.erase(0, label.find_first_not_of(" \t"));
+    label.erase(label.find_last_not_of(" \t") + 1);
+  }
+  std::erase_if(labels, [](const std::string& label) { return label.empty(); });
   if (labels.empty())
     throw WrongUse("--labels: at least one label is expected, got " +
                    (s.labels.empty() ? "only blank lines in " + s.labels_file : "\"" + s.labels + "\""));
@@ -40,19 +43,6 @@ std::vector<std::string> captions_of(const std::vector<std::string>& labels, con
     throw WrongUse(e.what());
   }
   return captions;
-}
-
-// Words of the labels that stand for none: those that a tokenizer of learned words did not meet in training.
-std::set<std::string> unknown_words(const std::vector<std::string>& captions, const Tokenizer& tokenizer) {
-  std::set<std::string> unknown;
-  if (tokenizer.profile() != "words") return unknown;
-  for (const std::string& caption : captions) {
-    const std::vector<std::string> words = tokenizer.pieces(caption);
-    const std::vector<std::int32_t> ids = tokenizer.encode(caption);
-    for (std::size_t i = 0; i < words.size() && i < ids.size(); ++i)
-      if (tokenizer.piece(ids[i]) == "<unk>") unknown.insert(words[i]);
-  }
-  return unknown;
 }
 
 struct Answer {
@@ -83,8 +73,7 @@ void classify_verb(const Settings& s) {
   model.expect(files.size(), captions.size());
   if (settings_of_run(s.run).loss == "softmax")
     std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
-  for (const std::string& word : unknown_words(captions, *model.tokenizer))
-    std::cerr << "note: the model never saw the word \"" << word << "\", so labels that differ in such words alone are one to it\n";
+  note_texts(captions, *model.tokenizer);
   const Tensor texts = model.embed(captions);
   const Dim count = std::ssize(labels), top = s.top ? std::min(s.top, count) : count;
   Json json = Json::array();

@@ -29,6 +29,8 @@ std::string list_path(const Settings& s) {
   for (const std::string& written : {s.out, list})
     if (!s.texts.empty() && (written == s.texts || fs::equivalent(written, s.texts, none)))
       throw WrongUse("--out: a file that is not also read is expected, got " + written + ", which --texts names");
+  if (fs::exists(list, none) && !fs::exists(s.out, none))
+    throw WrongUse("--out: a name is expected whose list of rows, " + list + ", is free or lies beside its .npy, got " + s.out);
   return list;
 }
 
@@ -41,7 +43,8 @@ void embed_verb(const Settings& s) {
   std::vector<std::string> files = picture_files(s.images), pictures;
   std::sort(files.begin(), files.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
-  Pretrained model = Pretrained::load(s.run, s.tokenizer);
+  Pretrained model = Pretrained::load(s.run, s.tokenizer, !texts.empty());
+  if (!texts.empty()) note_texts(texts, *model.tokenizer);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
   model.expect(files.size(), texts.size());
@@ -79,7 +82,8 @@ void embed_verb(const Settings& s) {
   write_file(list, items);
   std::cerr << s.out << ": " << rows.rows() << " rows of " << rows.columns() << ", named in " << list << '\n';
   if (!s.json) return;
-  const Json json{{"out", s.out}, {"list", list}, {"rows", rows.rows()}, {"dim", rows.columns()}, {"images", images}, {"texts", texts.size()}};
+  const Json json{{"out", s.out},     {"list", list},          {"rows", rows.rows()},           {"dim", rows.columns()},
+                  {"images", images}, {"texts", texts.size()}, {"skipped", readable.left_out()}};
   std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 }  // namespace
@@ -90,7 +94,7 @@ void add_embed(CLI::App& program) {
                "Embed pictures and texts as unit rows of a NumPy file. Pictures come first, sorted by path, then texts in the order of their\n"
                "file. X.txt beside X.npy says what each row is.",
                "siglip embed run --images shapes/val --texts shapes/val/metadata.jsonl --out val.npy",
-               "out, list (the files written), rows, dim, images, texts (rows of each)");
+               "out, list (the files written), rows, dim, images, texts (rows of each), skipped [path]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
   verb.add_option("--images", s->images, "pictures, or folders of them")->type_name("PATH");

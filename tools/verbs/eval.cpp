@@ -55,6 +55,7 @@ TrainConfig configured(const Settings& s, TrainConfig config) {
   override(config.image_column, s.image_column);
   override(config.text_column, s.text_column);
   override(config.text_template, s.text_template);
+  if (config.data.empty()) checkpoint_folder(s.run);  // says what is there instead of a run
   if (config.data.empty()) throw WrongUse("--data: a folder or table of pictures and texts is expected, got nothing");
   return config;
 }
@@ -62,12 +63,14 @@ TrainConfig configured(const Settings& s, TrainConfig config) {
 void eval_verb(const Settings& s) {
   const auto start = std::chrono::steady_clock::now();
   const TrainConfig of_run = settings_of_run(s.run), config = configured(s, of_run);
+  if (s.data.empty()) require_data(config, s.run + "/train.json");
+  as_wrong_use([&] { fill_template(config.text_template, "", "--text-template"); });
   const Candidates candidates = as_wrong_use([&] { return Candidates::parse(config.candidates); });
   const Device device = find_device(s.device, "--device");
   Pretrained model = Pretrained::load(s.run, s.tokenizer);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
-  const bool trained_on = config.data == of_run.data;
+  const bool trained_on = !of_run.data.empty() && is_same_path(config.data, of_run.data);
   DataOptions options = data_options(config);
   if (!trained_on) options.val_fraction = 0;  // nothing is held out of it
   DataSet data = read_data(config.data, options);
@@ -86,6 +89,11 @@ void eval_verb(const Settings& s) {
   for (const std::vector<NamedSamples>& splits : {wanted, others})
     for (const NamedSamples& split : splits) pairs += static_cast<std::size_t>(split.samples->size());
   model.expect(pairs, pairs);
+  std::vector<std::string> texts;
+  for (const std::vector<NamedSamples>& splits : {wanted, others})
+    for (const NamedSamples& split : splits)
+      for (Dim i = 0; i < split.samples->size(); ++i) texts.push_back(split.samples->pair(i).text);
+  note_texts(texts, *model.tokenizer);
   const std::vector<Evaluation> evaluations = evaluate(model.model, wanted, others, candidates, class_tokens(data, *model.tokenizer), 0, true);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (s.json)

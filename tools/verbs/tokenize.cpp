@@ -1,5 +1,4 @@
 // tokenize.cpp — siglip tokenize: what the text tower gets to see.
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <utility>
@@ -17,12 +16,11 @@ struct Settings {
 };
 
 void tokenize_verb(const Settings& s) {
-  std::error_code none;
-  const auto holds = [&](const char* name) { return std::filesystem::exists(s.run + "/" + name, none); };
-  const bool is_tokenizer = holds("tokenizer_config.json") || holds("tokenizer.json") || holds("spiece.model");
-  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(is_tokenizer ? s.run : checkpoint_folder(s.run), s.tokenizer);
+  const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(tokenizer_folder(s.run), s.tokenizer);
+  const std::vector<std::string> texts = read_texts(s.texts);
+  note_texts(texts, *tokenizer);
   std::vector<std::vector<std::int32_t>> rows;
-  for (const std::string& text : read_texts(s.texts)) rows.push_back(tokenizer->encode(text));
+  for (const std::string& text : texts) rows.push_back(tokenizer->encode(text));
   const auto pieces_of = [&](const std::vector<std::int32_t>& ids) {
     std::vector<std::string> pieces;
     for (const std::int32_t id : ids) pieces.push_back(tokenizer->piece(id));

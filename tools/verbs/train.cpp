@@ -90,7 +90,10 @@ void listen_for_ctrl_c() {
 void train_verb(const Settings& s) {
   listen_for_ctrl_c();
   const TrainResult result = s.resume.empty() ? train(configured(s), std::cerr) : resumed(s);
-  if (result.interrupted) return;
+  if (result.interrupted) {
+    if (s.json) std::cout << Json{{"run", result.run}, {"stopped_at", result.steps}}.dump(2) << '\n';
+    return;
+  }
   std::cerr << "done: " << result.steps << " steps in " << fixed(result.seconds, 1) << " s; the best checkpoint's evaluation:\n";
   print_evaluations(std::cerr, result.evaluations);
   for (const std::string& command : report(result.run, std::cerr, program_name())) std::cerr << "try next: " << command << '\n';
@@ -106,12 +109,13 @@ void add_train(CLI::App& program) {
                "p_negative there are the mean probabilities of matching and of other pairs among the first 256 of the batch.",
                "siglip train --data shapes --model nano --steps 60 --batch-size 64 --out run",
                "RUN/summary.json: split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
-               "  splits [the same for each split], steps, seconds, peak_memory_bytes");
+               "  splits [the same for each split], steps, seconds, peak_memory_bytes; after Ctrl-C: run, stopped_at");
   const auto s = std::make_shared<Settings>();
   add_fields(verb, s);
   text_flag(verb, "--config", s->config, "a JSON file of settings, named as here with _ for -");
   verb.add_option("--set", s->sets, "one more setting, key=value; may be repeated")->type_name("KEY=VALUE")->allow_extra_args(false);
-  text_flag(verb, "--resume", s->resume, "continue this run folder, or latest, to the bits of a run that was never interrupted");
+  text_flag(verb, "--resume", s->resume,
+            "continue this run folder, or latest (the newest below runs/train), to the bits of a run that was never interrupted");
   json_flag(verb, s->json);
   verb.callback([s] { train_verb(*s); });
 }

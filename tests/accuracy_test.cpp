@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include "core/eigen.h"
+#include "worst.h"
 using namespace siglip;
 
 namespace {
@@ -31,7 +32,8 @@ Largest largest_error(float low, float high, const Vectorised& vectorised, const
   const auto flush = [&] {
     y.head(filled) = vectorised(x.head(filled));
     for (int i = 0; i < filled; ++i)
-      if (const double error = units_in_the_last_place(y[i], exact(double(x[i]))); !(error <= worst.error)) worst = {error, x[i]};
+      if (const double before = worst.error; keep_worst(worst.error, units_in_the_last_place(y[i], exact(double(x[i])))), worst.error != before)
+        worst.at = x[i];
     filled = 0;
   };
   for (std::uint64_t bits = 0; bits <= 0xffffffffu; bits += 1000) {

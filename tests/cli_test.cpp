@@ -594,6 +594,8 @@ TEST_CASE("cli: what a model does not see of texts is told by every verb that ta
       "note: 2 of 5 texts are longer than 15 tokens; the rest is not seen\n"
       "note: the model never saw the word \"xxxxxxxxxxxxxxxxxxxx\", so texts that differ in such words alone are one to it\n"
       "note: 2 of 5 texts are to the model what another one is, as \"a red circle\" and \"A red circle.\"\n";
+  std::ofstream(shell.folder / "many.txt") << "k1 k2 k3\nk4 k5 k6 k7\n";
+  CHECK(contains(shell("siglip tokenize run --texts many.txt").err, "note: nor 2 other words of these texts\n"));
   CHECK(contains(shell("siglip embed run --texts texts.txt --out texts-seen.npy").err, notes));
   CHECK(contains(shell("siglip tokenize run --texts texts.txt").err, notes));
   CHECK(contains(shell("siglip classify run --labels-file texts.txt shapes/val/00000.png").err, notes));
@@ -628,7 +630,10 @@ TEST_CASE("cli: the words people try first") {
   const Shell& shell = trained();
   CHECK(shell("siglip help train").out == shell("siglip train --help").out);
   CHECK(shell("siglip help").out == shell("siglip --help").out);
-  CHECK(shell.refusal("siglip train shapes") == "2 siglip: train: flags are expected there, got shapes; siglip train --help shows them");
+  CHECK(shell.refusal("siglip train shapes") == "2 siglip: train: no such word is expected, got \"shapes\"; siglip train --help shows what is");
+  CHECK(shell.refusal("siglip inspect run b: c") == "2 siglip: inspect: no such word is expected, got \"b:\"; siglip inspect --help shows what is");
+  CHECK(shell.refusal("siglip data shapes extra --out y") ==
+        "2 siglip: data shapes: no such word is expected, got \"extra\"; siglip data shapes --help shows what is");
   CHECK(shell.refusal("siglip eval nope").starts_with("1 siglip: nope: a checkpoint folder with model.safetensors or its shards"));
 }
 
@@ -639,10 +644,17 @@ TEST_CASE("cli: a run finds its data under any spelling of their path, and where
     CHECK(shell.json(std::string("siglip eval run --json --data ") + path)["splits"] == as_typed);
   shell("cp -r shapes moving; siglip train --data moving --model nano --steps 2 --batch-size 8 --out moved-run; mv moving moved");
   const std::string refused =
-      "1 siglip: moved-run/train.json: data: the folder or table that the run was trained on is expected, got \"moving\", which is not there from "
-      "here; train --resume and eval take its new place as --data";
-  for (const char* verb : {"eval moved-run", "report moved-run", "train --resume moved-run"})
-    CHECK(shell.refusal(std::string("siglip ") + verb) == refused);
+      "moved-run/train.json: data: the folder or table that the run was trained on is expected, got \"moving\", which is not there from here; siglip "
+      "train --resume RUN --data DIR tells the run its new place";
+  for (const char* verb : {"eval moved-run", "eval moved-run/best", "report moved-run", "train --resume moved-run"}) {
+    const std::string said = shell.refusal(std::string("siglip ") + verb);
+    CHECK(said.starts_with("1 siglip: "));
+    CHECK(said.ends_with(refused));
+  }
+  CHECK(contains(shell("siglip eval moved-run --data moved").err, "note: what the run was trained on, moving, is not there from here."));
+  shell("cp -r moved moved-less; rm moved-less/train/00000.png moved-less/val/00000.png");
+  CHECK(contains(shell("siglip train --resume moved-run --data moved-less").err, "the data the run began with is expected (fingerprint "));
+  CHECK(!std::filesystem::exists(shell.folder / "moved-run/skipped.txt"));
   CHECK(shell("siglip train --resume moved-run --data moved").exit_code == 0);
   CHECK(shell.json("siglip eval moved-run --json")["splits"].size() == as_typed.size());
 }
@@ -784,10 +796,10 @@ TEST_CASE("cli: what cannot be done is answered with exit code 1") {
 
 TEST_CASE("cli: streams and environment that are not as usual") {
   const Shell shell;
-  const std::string no_output = "siglip: standard output: a place that takes what is written is expected, got: ";
-  CHECK(shell.refusal("siglip ops >/dev/full") == "1 " + no_output + "No space left on device");
-  CHECK(shell.refusal("siglip --help >/dev/full") == "1 " + no_output + "No space left on device");
-  CHECK(shell.refusal("siglip --version >&-") == "1 " + no_output + "Bad file descriptor");
+  const std::string no_output = "siglip: standard output: a place that takes what is written is expected, got an error: is it full, or closed?";
+  CHECK(shell.refusal("siglip ops >/dev/full") == "1 " + no_output);
+  CHECK(shell.refusal("siglip --help >/dev/full") == "1 " + no_output);
+  CHECK(shell.refusal("siglip --version >&-") == "1 " + no_output);
   const Outcome unread = shell("mkfifo pipe; { exec 3<pipe; exec 3<&-; } & siglip ops --json >pipe; code=$?; wait; exit $code");
   CHECK(unread.exit_code == 1);  // in silence: whoever closed the pipe has seen enough
   CHECK(unread.err.empty());

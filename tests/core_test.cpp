@@ -13,7 +13,17 @@
 #include "siglip/tape.h"
 #include "siglip/tensor.h"
 #include "temporary_folder.h"
+#include "worst.h"
 using namespace siglip;
+
+TEST_CASE("keep_worst: an error that is no number stays the worst") {
+  double worst = 0;
+  for (const double error : {1e-9, std::nan(""), 2e-9}) keep_worst(worst, error);
+  CHECK(std::isinf(worst));
+  worst = 0;
+  for (const double error : {1.0, 3.0, 2.0}) keep_worst(worst, error);
+  CHECK(worst == 3);
+}
 
 TEST_CASE("tensor: a handle on shared memory") {
   const Tensor x = Tensor::from({2, 3}, {1, 2, 3, 4, 5, 6});
@@ -32,6 +42,7 @@ TEST_CASE("tensor: a handle on shared memory") {
                        Error);
   CHECK_THROWS_WITH_AS(Tensor().device(), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(gelu(Tensor()), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
+  CHECK_THROWS_WITH_AS(add(Tensor::full({}, 1), Tensor()), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(add(Tensor(), x), "add: inputs with a shape are expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(x.item(), "item: a tensor of one number, got shape (2, 3)", Error);
 }
@@ -183,6 +194,8 @@ TEST_CASE("tape: one at a time, one number to start from") {
   CHECK_THROWS_WITH_AS(Tape(), "Tape: one tape at a time on a thread, got a second", Error);
   CHECK_THROWS_WITH_AS(tape.backward(Tensor({2})), "backward: the loss is one number, got shape (2)", Error);
   CHECK_THROWS_WITH_AS(tape.backward({Tensor({2})}, {}), "backward: one cotangent for each of 1 outputs, got 0", Error);
+  CHECK_THROWS_WITH_AS(tape.backward({Tensor::full({}, 1).require_grad()}, {Tensor()}),
+                       "Tensor: a tensor with a shape is expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(tape.backward({Tensor()}, {Tensor()}), "backward: inputs with a shape are expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(tape.backward({Tensor({2})}, {Tensor({3})}), "backward: the cotangent has its output's shape (2), got (3)", Error);
 }

@@ -7,6 +7,7 @@
 #include "loss/tiles.h"
 #include "loss_golden.h"
 #include "siglip/rng.h"
+#include "worst.h"
 
 namespace {
 struct Dense {
@@ -85,7 +86,7 @@ Dense dense_softmax(const Pairs& x) {
   return sums;
 }
 
-// The largest |got - expected| / max(|expected|, rms of expected) of the loss and its gradients; not finite if one of them is not.
+// The largest |got - expected| / max(|expected|, rms of expected) of the loss and its gradients; infinity if one of them is not finite.
 double error_of(const Pairs& x, const Tensor& loss, const Dense& expected) {
   double worst = 0;
   const auto compare = [&](const std::vector<Real>& got, const std::vector<double>& exact) {
@@ -93,7 +94,7 @@ double error_of(const Pairs& x, const Tensor& loss, const Dense& expected) {
     const double rms = std::sqrt(std::inner_product(exact.begin(), exact.end(), exact.begin(), 0.0) / double(exact.size()));
     for (std::size_t i = 0; i < got.size(); ++i) {
       const double error = std::abs(double(got[i]) - exact[i]) / std::max(std::abs(exact[i]), rms);
-      if (!(error <= worst)) worst = error;
+      keep_worst(worst, error);
     }
   };
   compare(loss.to_vector(), {expected.loss});

@@ -8,6 +8,7 @@
 #include "siglip/error.h"
 #include "siglip/rng.h"
 #include "temporary_folder.h"
+#include "worst.h"
 using namespace siglip;
 
 namespace {
@@ -43,10 +44,7 @@ std::string of_preprocessing(const std::string& text) {
 double difference(const Image& image, const Tensor& want) {
   if (want.shape() != Shape{image.height, image.width, 3}) return 1000;
   double worst = 0;
-  for (std::size_t i = 0; i < image.rgb.size(); ++i) {
-    const double error = std::abs(double(image.rgb[i]) - double(want.data()[i]));
-    if (!(error <= worst)) worst = error;
-  }
+  for (std::size_t i = 0; i < image.rgb.size(); ++i) keep_worst(worst, std::abs(double(image.rgb[i]) - double(want.data()[i])));
   return worst;
 }
 }  // namespace

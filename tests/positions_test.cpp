@@ -5,6 +5,7 @@
 #include "siglip/error.h"
 #include "siglip/model.h"
 #include "siglip/rng.h"
+#include "worst.h"
 using namespace siglip;
 
 TEST_CASE("positions: another grid, as transformers and as big_vision carry them there") {
@@ -18,10 +19,7 @@ TEST_CASE("positions: another grid, as transformers and as big_vision carry them
     const Tensor got = resize_positions(table, std::stoll(info.name.substr(last + 1)), filter);
     REQUIRE(got.shape() == want.shape());
     double worst = 0;
-    for (Dim i = 0; i < got.size(); ++i) {
-      const double error = std::abs(double(got.data()[i]) - double(want.data()[i]));
-      if (!(error <= worst)) worst = error;
-    }
+    for (Dim i = 0; i < got.size(); ++i) keep_worst(worst, std::abs(double(got.data()[i]) - double(want.data()[i])));
     CHECK_MESSAGE(worst < 2e-6, info.name);  // PyTorch's own weights are in float
     ++cases;
   }

@@ -8,6 +8,7 @@
 #include "siglip/error.h"
 #include "siglip/ops.h"
 #include "siglip/rng.h"
+#include "worst.h"
 
 using namespace siglip;
 
@@ -44,8 +45,7 @@ void check(Sizes s, bool a_transposed, bool b_transposed, bool add, bool with_bi
     for (Dim j = 0; j < s.J; ++j) {
       double sum = add ? at(before, i * c_row + j) : with_bias ? at(bias, j) : 0;
       for (Dim k = 0; k < s.K; ++k) sum += at(a, a_transposed ? k * a_row + i : i * a_row + k) * at(b, b_transposed ? j * b_row + k : k * b_row + j);
-      const double error = std::abs(at(c, i * c_row + j) - sum);
-      worst = std::isfinite(error) ? std::max(worst, error) : 1e300;
+      keep_worst(worst, std::abs(at(c, i * c_row + j) - sum));
     }
     for (Dim j = s.J; j < c_row; ++j) changed += at(c, i * c_row + j) != at(before, i * c_row + j);
   }

@@ -146,7 +146,7 @@ TEST_CASE("resume: a checksum sees every byte, and where it stands") {
 TEST_CASE("resume: a state that does not fit together is refused") {
   const Copy run;
   const std::string file = "run/last/training_state.json: ";
-  CHECK(run.complaint_about("version", 3) == file + "version 2 is expected, got 3");
+  CHECK(run.complaint_about("version", 2) == file + "version 3 is expected, got 2");
   CHECK(run.complaint_about("step", -1) == file + "a step from 0 to 4 is expected, got -1");
   CHECK(run.complaint_about("step", 5) == file + "a step from 0 to 4 is expected, got 5");
   CHECK(run.complaint_about("step", 2) == file + "adam_steps = step = 2 is expected, got 4");
@@ -240,7 +240,9 @@ TEST_CASE("resume: a run folder is named, a train.json out of range is") {
 
 TEST_CASE("results.csv: a split's name that separates fields is quoted") {
   const Copy run;
-  RunLog(RunFolder::open(run.path), 4).write({.step = 5}, {{.split = "held, \"out\"", .pairs = 3}, {.split = "val", .pairs = 2}});
+  Evaluation odd, val;
+  odd.split = "held, \"out\"", odd.pairs = 3, val.split = "val", val.pairs = 2;
+  RunLog(RunFolder::open(run.path), 4).write({.step = 5}, {odd, val});
   const std::string csv = read_file(run.path + "/results.csv");
   CHECK(contains(csv, ",\"held, \"\"out\"\"\",3,0,"));
   CHECK(contains(csv, ",val,2,0,"));
@@ -278,6 +280,8 @@ TEST_CASE("pretrained: parts that are not of one model are named") {
     write_file(config, json.dump(2));
     return complaint_of([&] { Pretrained::load(best); }, run.folder.path);
   };
+  CHECK(complaint_of([&] { Pretrained::load(best, {}, false).embed(std::vector<std::string>{"a text"}); }, run.folder.path) ==
+        "run/best: a model loaded with its tokenizer is expected for texts, got one without");
   const Json model = parse_json(whole, config);
   const std::string words = model["text_config"]["vocab_size"].dump(), context = model["text_config"]["max_position_embeddings"].dump(),
                     size = model["vision_config"]["image_size"].dump();

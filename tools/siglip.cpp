@@ -1,11 +1,10 @@
 // siglip.cpp — the command line. Exit codes: 0 done, 1 failed, 2 wrong use. Results go to standard output, messages to standard error.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -104,9 +103,13 @@ void parse(CLI::App& program, int argc, char** argv) {
   check_words(program, words);
   try {
     program.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // the verb's callback does the work
-  } catch (const CLI::ExtrasError& e) {
-    const std::string said = e.what();  // "The following argument was not expected: shapes"
-    throw WrongUse(words[0] + ": flags are expected there, got " + said.substr(said.rfind(": ") + 2) + "; siglip " + words[0] + " --help shows them");
+  } catch (const CLI::ExtrasError&) {
+    std::string verb;
+    for (const CLI::App* app = &program; !app->get_subcommands().empty();) {
+      app = app->get_subcommands()[0];
+      verb += (verb.empty() ? "" : " ") + app->get_name();
+    }
+    throw WrongUse(verb + ": no such word is expected, got \"" + program.remaining(true)[0] + "\"; siglip " + verb + " --help shows what is");
   }
 }
 
@@ -142,8 +145,7 @@ int main(int argc, char** argv) {
   }
   std::cout.flush();
   if (std::cout) return done;
-  const bool writes = write(STDOUT_FILENO, "\n", 1) == 1;  // again, for the reason
-  if (!writes && errno == EPIPE) return failed;            // its reader has seen enough, as head has
-  return complain(failed, std::string("standard output: a place that takes what is written is expected, got: ") +
-                              (writes ? "an error before" : std::strerror(errno)));
+  pollfd reader{STDOUT_FILENO, POLLOUT, 0};
+  if (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR)) return failed;  // it has seen enough, as head has
+  return complain(failed, "standard output: a place that takes what is written is expected, got an error: is it full, or closed?");
 }

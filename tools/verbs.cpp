@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <numeric>
 #include <set>
 #include <sstream>
 #include "core/limits.h"
@@ -248,32 +249,43 @@ void add_unknown_words(std::set<std::string>& unknown, const std::vector<std::st
 }
 }  // namespace
 
-void note_texts(const std::vector<std::string>& texts, const Tokenizer& tokenizer) {
-  const std::set<std::string> distinct(texts.begin(), texts.end());
+std::vector<std::vector<std::int32_t>> token_rows(const std::vector<std::string>& texts, const Tokenizer& tokenizer) {
+  std::vector<std::vector<std::int32_t>> rows;
+  for (const std::string& text : texts) rows.push_back(tokenizer.encode(text));
+  return rows;
+}
+
+void note_texts(const std::vector<std::string>& texts, const std::vector<std::vector<std::int32_t>>& ids, const Tokenizer& tokenizer) {
+  std::vector<std::size_t> order(texts.size());  // of the texts, equal ones side by side
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return texts[a] != texts[b] ? texts[a] < texts[b] : a < b; });
+  order.erase(std::unique(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return texts[a] == texts[b]; }), order.end());
+  const std::size_t distinct = order.size();
+  const bool words = tokenizer.profile() == "words";
   std::set<std::string> unknown;
-  std::map<std::vector<std::int32_t>, std::string> seen;
-  std::size_t cut = 0, alike = 0;
-  std::string one, other;  // an example of two that become one
-  for (const std::string& text : distinct) {
-    const std::vector<std::string> pieces = tokenizer.pieces(text);
-    const std::vector<std::int32_t> ids = tokenizer.encode(text);
+  std::size_t cut = 0;
+  for (const std::size_t i : order) {
+    const std::vector<std::string> pieces = tokenizer.pieces(texts[i]);
     cut += std::ssize(pieces) >= tokenizer.context();
-    if (tokenizer.profile() == "words") add_unknown_words(unknown, pieces, ids, tokenizer);
-    const auto [first, fresh] = seen.try_emplace(ids, text);
-    if (!fresh && ++alike == 1) one = first->second, other = text;
+    if (words) add_unknown_words(unknown, pieces, ids[i], tokenizer);
   }
   if (cut > 0)
-    std::cerr << "note: " << cut << " of " << distinct.size() << " texts are longer than " << tokenizer.context() - 1
-              << " tokens; the rest is not seen\n";
+    std::cerr << "note: " << cut << " of " << distinct << " texts are longer than " << tokenizer.context() - 1 << " tokens; the rest is not seen\n";
   constexpr std::size_t shown = 5;
   std::size_t told = 0;
   for (const std::string& word : unknown)
     if (told++ < shown)
       std::cerr << "note: the model never saw the word " << brief(word) << ", so texts that differ in such words alone are one to it\n";
   if (unknown.size() > shown) std::cerr << "note: nor " << unknown.size() - shown << " other words of these texts\n";
-  if (alike > 0)
-    std::cerr << "note: " << alike << " of " << distinct.size() << " texts are to the model what another one is, as " << brief(other) << " and "
-              << brief(one) << '\n';
+
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return ids[a] != ids[b] ? ids[a] < ids[b] : a < b; });
+  const auto same = [&](std::size_t a, std::size_t b) { return ids[a] == ids[b]; };
+  const auto first = std::adjacent_find(order.begin(), order.end(), same);
+  if (first == order.end()) return;
+  const std::size_t one = first[0], other = first[1];
+  const auto alike = std::distance(std::unique(order.begin(), order.end(), same), order.end());
+  std::cerr << "note: " << alike << " of " << distinct << " texts are to the model what another one is, as " << brief(texts[one]) << " and "
+            << brief(texts[other]) << '\n';
 }
 
 std::string tokenizer_folder(const std::string& path) {

@@ -92,8 +92,11 @@ std::vector<std::string> split_list(const std::string& text, char separator = ',
 
 /// The texts of a file: the strings of an array (.json), the "text" of each line (.jsonl), else a text a line.
 std::vector<std::string> read_texts(const std::string& path);
-/// Says on standard error what the model does not see of these texts: what is cut off, words it never met, and which become one.
-void note_texts(const std::vector<std::string>& texts, const Tokenizer& tokenizer);
+/// Says on standard error what the model does not see of these texts, whose tokens are `ids`: what is cut off, words it never met, and which become
+/// one.
+void note_texts(const std::vector<std::string>& texts, const std::vector<std::vector<std::int32_t>>& ids, const Tokenizer& tokenizer);
+/// The tokens of each text.
+std::vector<std::vector<std::int32_t>> token_rows(const std::vector<std::string>& texts, const Tokenizer& tokenizer);
 /// The folder of `path` that holds a tokenizer: itself, or the checkpoint in it.
 std::string tokenizer_folder(const std::string& path);
 /// Files as they are named; folders stand for the .png, .jpg and .jpeg files below them, sorted; hidden ones are left out, and of other formats it is

@@ -25,7 +25,7 @@ struct Pretrained {
   /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing, or, if the folder has
   /// checksums.txt, as those that train writes have, the file that is not as it was saved: then every file but the training state is read once, the
   /// weights whole. Without checksums.txt, as published, weights are read where they are used. Without a tokenizer, of which none need
-  /// be there then, it embeds pictures alone.
+  /// be there then (unless checksums.txt lists one), it embeds pictures alone.
   static Pretrained load(const std::string& path, const TokenizerOptions& options = {}, bool with_tokenizer = true);
   /// To be called before many are embedded: throws Error if pictures are and the model has no head. Packs the weights of each tower
   /// (VisionTower::pack()) that so many pictures or texts repay it for, if the machine has memory to spare.

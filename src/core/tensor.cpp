@@ -65,6 +65,7 @@ bool Tensor::allocated() const { return storage_ && (storage_->value || storage_
 bool Tensor::deferred() const { return storage_ && storage_->later && !storage_->later->fetched; }
 
 Real* Tensor::data() const {
+  require(defined(), "Tensor", "a tensor with a shape is expected, got an undefined one");
   if (storage_->borrowed) return const_cast<Real*>(storage_->borrowed);
   if (storage_->later) return storage_->later->data(size_, device());
   if (!storage_->value) storage_->value = Buffer(bytes_of(size_), storage_->device);

@@ -253,6 +253,7 @@ TrainResult train(const TrainConfig& config, std::ostream& log) {
   require_apart(config);
   Session s = set_up(config, nullptr, log);  // asks for the device first
   write_file(s.run->file("train.json"), to_json(s.config));
+  write_skipped(s);
   log << "run: " << s.run->path() << ", " << s.config.model << " with " << s.model.parameter_count() << " parameters, " << s.config.steps
       << " steps of " << s.config.batch_size << " pairs, " << threads() << " threads" << on_device(s.config) << '\n';
   return run_loop(s);
@@ -278,7 +279,8 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
   require(std::filesystem::exists(last, none), last, "a checkpoint to continue from is expected, got none: the run ended before its first one");
   verify_checksums(last);
   Session s = set_up(config, std::move(folder), log);
-  load_state(s);
+  load_state(s);  // says if the data are others
+  write_skipped(s);
   if (config.data != before["data"]) {  // the data have moved: report and eval will look for them there
     TrainConfig moved;
     read_json(moved, before.dump(), path);

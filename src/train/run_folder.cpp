@@ -70,7 +70,7 @@ void require_apart(const TrainConfig& c) {
 void require_data(const TrainConfig& c, const std::string& file) {
   std::error_code none;
   require(fs::exists(c.data, none), file, "data: the folder or table that the run was trained on is expected, got \"", c.data,
-          "\", which is not there from here; train --resume and eval take its new place as --data");
+          "\", which is not there from here; siglip train --resume RUN --data DIR tells the run its new place");
 }
 
 bool is_same_path(const std::string& a, const std::string& b) {

@@ -23,7 +23,7 @@ Preprocessing preprocessing_of(const TrainConfig& c, Dim image_size) {
 // ---- setting up ------------------------------------------------------------------------------------------------------------------------
 
 // What a split's evaluation, or its training, will not show by itself.
-std::vector<std::string> doubts(const Samples& samples, const std::string& split, const Tokenizer& tokenizer) {
+std::vector<std::string> doubts(const Samples& samples, const std::string& split, const Tokenizer& tokenizer, const TrainConfig& config) {
   std::set<std::string> captions, pictures;
   Dim cut = 0, again = 0;
   for (Dim i = 0; i < samples.size(); ++i) {
@@ -41,7 +41,7 @@ std::vector<std::string> doubts(const Samples& samples, const std::string& split
   if (cut > 0)
     doubt(cut, " of ", captions.size(), " captions in ", split, " are longer than ", tokenizer.context() - 1,
           " tokens; the rest is not seen (--context)");
-  if (samples.texts() < samples.captions())
+  if (split == "train" && samples.texts() < samples.captions() && config.positives == "caption" && config.loss != "softmax")
     doubt("the model cannot tell ", samples.captions(), " captions in ", split, " apart: by case, marks and what is cut off they are ",
           samples.texts(), ", and in training those count as matches of each other");
   if (split != "train" && samples.size() < 10)
@@ -62,19 +62,12 @@ std::vector<NamedSamples> decode(const TrainConfig& config, const DataSet& data,
     const Samples& samples = *splits.back().samples;
     require_queries(splits.back());
     log << "data: " << samples.size() << " pairs with " << samples.captions() << " distinct captions in " << split.name << '\n';
-    for (const std::string& doubt : doubts(samples, split.name, tokenizer)) log << "note: " << doubt << '\n';
+    for (const std::string& doubt : doubts(samples, split.name, tokenizer, config)) log << "note: " << doubt << '\n';
     for (const std::string& problem : samples.problems())
       if (++bad <= 10) log << "skipped: " << problem << '\n';
   }
   if (bad > 10) log << "skipped: " << bad - 10 << " more pictures, named in skipped.txt\n";
   return splits;
-}
-
-void write_skipped(const RunFolder& run, const std::vector<NamedSamples>& splits) {
-  std::string lines;
-  for (const NamedSamples& split : splits)
-    for (const std::string& problem : split.samples->problems()) lines += problem + "\n";
-  if (!lines.empty()) write_file(run.file("skipped.txt"), lines);
 }
 
 // A number that changes when any caption or picture does: resuming on other data is refused.
@@ -134,10 +127,16 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
   AdamW optimizer(trained, {config.beta1, config.beta2, 1e-8, config.wd});
   const Ids classes = class_tokens(data, *tokenizer);
   if (!run) run = std::make_unique<RunFolder>(RunFolder::create(config.out, config.name));
-  write_skipped(*run, splits);
   std::string print = fingerprint(splits);
   return {std::move(config), std::move(run),       &log,    std::move(tokenizer), std::move(splits),
           std::move(model),  std::move(optimizer), classes, std::move(print)};
+}
+
+void write_skipped(const Session& s) {
+  std::string lines;
+  for (const NamedSamples& split : s.splits)
+    for (const std::string& problem : split.samples->problems()) lines += problem + "\n";
+  if (!lines.empty()) write_file(s.run->file("skipped.txt"), lines);
 }
 
 std::string left_out(const Session& s) {
@@ -153,7 +152,7 @@ namespace {
 Json json_of(const Session& s) {
   Json best = Json::array();
   for (const Evaluation& e : s.best) best.push_back(json_of(e));
-  return {{"version", 2},
+  return {{"version", 3},
           {"step", s.step},
           {"adam_steps", s.optimizer.steps()},
           {"moving_loss", s.moving_loss},
@@ -184,7 +183,7 @@ void require_same_config(const TrainConfig& config, const Json& saved, const std
 }
 
 void read_state(Session& s, const Json& state, const std::string& path) {
-  require(state.at("version") == 2, path, "version 2 is expected, got ", state.at("version").dump());
+  require(state.at("version") == 3, path, "version 3 is expected, got ", state.at("version").dump());
   require_same_config(s.config, state.at("config"), s.run->path());
   require(state.at("data_fingerprint") == s.fingerprint, path, "the data the run began with is expected (fingerprint ",
           state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", s.fingerprint, ")");

@@ -31,6 +31,8 @@ void save(const Session& session, const char* name);
 void load_state(Session& session);
 /// The Error of a run whose numbers left the finite ones at `step`.
 [[noreturn]] void stop_not_finite(const Session& session, Dim step, const std::string& what);
+/// Lists in RUN/skipped.txt the pictures that could not be read, if there are any.
+void write_skipped(const Session& session);
 /// One line for the end of training: how many pictures were left out and where they are listed; empty if none was.
 std::string left_out(const Session& session);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

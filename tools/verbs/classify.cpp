@@ -73,7 +73,7 @@ void classify_verb(const Settings& s) {
   model.expect(files.size(), captions.size());
   if (settings_of_run(s.run).loss == "softmax")
     std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
-  note_texts(captions, *model.tokenizer);
+  note_texts(captions, token_rows(captions, *model.tokenizer), *model.tokenizer);
   const Tensor texts = model.embed(captions);
   const Dim count = std::ssize(labels), top = s.top ? std::min(s.top, count) : count;
   Json json = Json::array();

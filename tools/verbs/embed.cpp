@@ -44,7 +44,7 @@ void embed_verb(const Settings& s) {
   std::sort(files.begin(), files.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
   Pretrained model = Pretrained::load(s.run, s.tokenizer, !texts.empty());
-  if (!texts.empty()) note_texts(texts, *model.tokenizer);
+  if (!texts.empty()) note_texts(texts, token_rows(texts, *model.tokenizer), *model.tokenizer);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
   model.expect(files.size(), texts.size());

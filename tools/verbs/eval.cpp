@@ -24,15 +24,20 @@ void print_evaluations(std::ostream& out, const std::vector<Evaluation>& evaluat
   print_table(out, rows);
 }
 
-TrainConfig settings_of_run(const std::string& path) {
+std::string settings_file(const std::string& path) {
   namespace fs = std::filesystem;
-  TrainConfig config;
   std::error_code none;
   fs::path folder = fs::absolute(path, none).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();  // RUN/best/
   if (folder.filename() == "best" || folder.filename() == "last") folder = folder.parent_path();
-  const std::string file = (folder / "train.json").string();
-  if (fs::exists(file, none)) read_json(config, read_file(file), file);
+  return (folder / "train.json").string();
+}
+
+TrainConfig settings_of_run(const std::string& path) {
+  TrainConfig config;
+  std::error_code none;
+  const std::string file = settings_file(path);
+  if (std::filesystem::exists(file, none)) read_json(config, read_file(file), file);
   return config;
 }
 
@@ -63,8 +68,8 @@ TrainConfig configured(const Settings& s, TrainConfig config) {
 void eval_verb(const Settings& s) {
   const auto start = std::chrono::steady_clock::now();
   const TrainConfig of_run = settings_of_run(s.run), config = configured(s, of_run);
-  if (s.data.empty()) require_data(config, s.run + "/train.json");
-  as_wrong_use([&] { fill_template(config.text_template, "", "--text-template"); });
+  if (s.data.empty()) require_data(config, settings_file(s.run));
+  if (!s.text_template.empty()) as_wrong_use([&] { fill_template(s.text_template, "", "--text-template"); });
   const Candidates candidates = as_wrong_use([&] { return Candidates::parse(config.candidates); });
   const Device device = find_device(s.device, "--device");
   Pretrained model = Pretrained::load(s.run, s.tokenizer);
@@ -75,6 +80,11 @@ void eval_verb(const Settings& s) {
   if (!trained_on) options.val_fraction = 0;  // nothing is held out of it
   DataSet data = read_data(config.data, options);
   if (!trained_on && data.splits.size() == 1 && data.splits[0].name == "train") data.splits[0].name = "all";
+  std::error_code none;
+  if (!trained_on && !of_run.data.empty() && !std::filesystem::exists(of_run.data, none))
+    std::cerr << "note: what the run was trained on, " << of_run.data
+              << ", is not there from here. If it is these data, then most of them were seen in "
+              << "training: tell the run with  " << program_name() << " train --resume RUN --data " << s.data << '\n';
   if (!s.split.empty()) data.split(s.split);  // says which there are
 
   std::vector<NamedSamples> wanted, others;
@@ -90,10 +100,11 @@ void eval_verb(const Settings& s) {
     for (const NamedSamples& split : splits) pairs += static_cast<std::size_t>(split.samples->size());
   model.expect(pairs, pairs);
   std::vector<std::string> texts;
+  std::vector<std::vector<std::int32_t>> rows;
   for (const std::vector<NamedSamples>& splits : {wanted, others})
     for (const NamedSamples& split : splits)
-      for (Dim i = 0; i < split.samples->size(); ++i) texts.push_back(split.samples->pair(i).text);
-  note_texts(texts, *model.tokenizer);
+      for (Dim i = 0; i < split.samples->size(); ++i) texts.push_back(split.samples->pair(i).text), rows.push_back(split.samples->ids(i));
+  note_texts(texts, rows, *model.tokenizer);
   const std::vector<Evaluation> evaluations = evaluate(model.model, wanted, others, candidates, class_tokens(data, *model.tokenizer), 0, true);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   if (s.json)

@@ -8,5 +8,7 @@ namespace siglip::tools {
 void print_evaluations(std::ostream& out, const std::vector<Evaluation>& evaluations);
 /// The settings of a run, for its folder or that of its checkpoint `best` or `last`; the defaults if `path` is neither.
 TrainConfig settings_of_run(const std::string& path);
+/// Where these stand: RUN/train.json.
+std::string settings_file(const std::string& path);
 DataOptions data_options(const TrainConfig& config);
 }  // namespace siglip::tools

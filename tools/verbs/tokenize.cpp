@@ -18,9 +18,8 @@ struct Settings {
 void tokenize_verb(const Settings& s) {
   const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(tokenizer_folder(s.run), s.tokenizer);
   const std::vector<std::string> texts = read_texts(s.texts);
-  note_texts(texts, *tokenizer);
-  std::vector<std::vector<std::int32_t>> rows;
-  for (const std::string& text : texts) rows.push_back(tokenizer->encode(text));
+  const std::vector<std::vector<std::int32_t>> rows = token_rows(texts, *tokenizer);
+  note_texts(texts, rows, *tokenizer);
   const auto pieces_of = [&](const std::vector<std::int32_t>& ids) {
     std::vector<std::string> pieces;
     for (const std::int32_t id : ids) pieces.push_back(tokenizer->piece(id));

@@ -500,6 +500,43 @@ TEST_CASE("cli: parity names what does not agree") {
   CHECK(contains(run.err, "spoiled: max_abs "));
   CHECK(contains(run.err, "(at most 1.0e-05); worst: image_embeds[0, "));
   CHECK(contains(run.err, "siglip: parity: every tensor within its limit, got " + json["failed"].dump() + " of "));
+
+  // One case that cannot be run, here for want of its pictures, keeps no other from it.
+  REQUIRE(shell("cp -rL data/goldens/models/one_pair unusable && cp data/goldens/models/one_token/inputs.safetensors unusable").exit_code == 0);
+  const Outcome both = shell("siglip parity unusable data/goldens/models/one_patch --json");
+  CHECK(both.exit_code == 1);
+  const Json cases = parse_json(both.out, "stdout");
+  CHECK(cases["failed"] == 1);
+  CHECK(cases["cases"][0]["name"] == "unusable");
+  CHECK(cases["cases"][0]["ok"] == false);
+  CHECK(cases["cases"][0]["problem"].get<std::string>().starts_with("unusable/inputs.safetensors: "));
+  CHECK(cases["cases"].size() > 20);
+  CHECK(contains(both.err, "siglip: parity: cases that can be run are expected, got 1 of 2 that cannot"));
+  CHECK(contains(shell("siglip parity unusable data/goldens/models/one_patch").out, "CANNOT BE RUN"));
+}
+
+TEST_CASE("cli: parity says what a case has no numbers of") {
+  const Shell& shell = trained();
+  REQUIRE(shell("cp -rL data/goldens/models/one_pair few-numbers").exit_code == 0);
+  write_safetensors(shell.folder / "few-numbers/expected.safetensors",
+                    {{"loss", SafetensorsFile(shell.folder / "few-numbers/expected.safetensors").read("loss")}});
+  const Outcome run = shell("siglip parity few-numbers");
+  CHECK(run.exit_code == 0);
+  CHECK(contains(run.err,
+                 "note: few-numbers: not in the reference, so not compared: image_embeds, text_embeds, logits_per_*, hidden.vision.*, hidden.text.*, "
+                 "grad.*\n"));
+  CHECK(!contains(shell("siglip parity data/goldens/models/one_pair data/goldens/loss/B2").err, "not compared"));
+}
+
+TEST_CASE("cli: a temperature that is no number is an error, not a probability") {
+  const Shell& shell = trained();
+  REQUIRE(shell("cp -r run/last cold; rm cold/checksums.txt").exit_code == 0);
+  const Siglip model(read_config(shell.folder / "cold"));
+  load_parameters(shell.folder / "cold", model.parameters());
+  model.log_t.fill(std::numeric_limits<Real>::quiet_NaN());
+  write_safetensors(shell.folder / "cold/model.safetensors", model.parameters());
+  CHECK(shell.refusal("siglip classify cold --labels red shapes/val/00000.png")
+            .starts_with("1 siglip: cold: a finite temperature and bias are expected, got t = nan and b = "));
 }
 
 TEST_CASE("cli: embeddings that are no numbers are an error") {

@@ -208,6 +208,30 @@ TEST_CASE("convert: an .npz without a text head gets an identity") {
   CHECK(log_of_last.find("the file has no text head; it gets an identity") != std::string::npos);
 }
 
+TEST_CASE("convert: a number that the type does not hold is refused, a rounded temperature is told") {
+  const TemporaryFolder folder;
+  SiglipConfig config = preset("nano");
+  config.vocab_size = 20;
+  const Siglip model(config);
+  initialize(model, 1);
+  const std::string in = folder / "in";
+  std::filesystem::create_directory(in);
+  write_config(in, config);
+  const auto save = [&] { write_safetensors(in + "/model.safetensors", model.parameters()); };
+  model.log_t.fill(Real(4.765));
+  save();
+  CHECK(converted(in, folder / "rounded", {.dtype = "BF16", .shard_size = 0, .image_size = 0}, folder.path) == "nothing");
+  CHECK(contains(log_of_last, "note: rounded, the temperature t is 11"));
+  model.log_t.fill(Real(4.75));  // which bfloat16 has
+  model.vision.patch_bias.data()[3] = 70000;
+  save();
+  CHECK(converted(in, folder / "half", {.dtype = "F16", .shard_size = 0, .image_size = 0}, folder.path) ==
+        "vision_model.embeddings.patch_embedding.bias: numbers that F16 holds are expected, got 70000");
+  CHECK(!std::filesystem::exists(folder / "half"));
+  CHECK(converted(in, folder / "bfloat", {.dtype = "BF16", .shard_size = 0, .image_size = 0}, folder.path) == "nothing");
+  CHECK(!contains(log_of_last, "temperature"));
+}
+
 TEST_CASE("convert: an .npz that is no SigLIP") {
   const TemporaryFolder folder;
   const Siglip model = random_model(odd_config());

@@ -40,6 +40,10 @@ TEST_CASE("tensor: a handle on shared memory") {
                        "Tensor: axes are at least 0 and their product at most 2^59, got shape (1099511627776, 1099511627776)", Error);
   CHECK_THROWS_WITH_AS(Tensor({(Dim{1} << 59) + 1}), "Tensor: axes are at least 0 and their product at most 2^59, got shape (576460752303423489)",
                        Error);
+  CHECK_THROWS_WITH_AS(x.dim(2), "Tensor: an axis from 0 to 1 is expected, got 2", Error);
+  CHECK_THROWS_WITH_AS(x.dim(-1), "Tensor: an axis from 0 to 1 is expected, got -1", Error);
+  CHECK_THROWS_WITH_AS(Tensor().require_grad(), "require_grad: a tensor with a shape is expected, got an undefined one", Error);
+  CHECK_THROWS_WITH_AS(Tensor().defer({}), "defer: a tensor with a shape is expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(Tensor().device(), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(gelu(Tensor()), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(add(Tensor::full({}, 1), Tensor()), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
@@ -194,8 +198,17 @@ TEST_CASE("tape: one at a time, one number to start from") {
   CHECK_THROWS_WITH_AS(Tape(), "Tape: one tape at a time on a thread, got a second", Error);
   CHECK_THROWS_WITH_AS(tape.backward(Tensor({2})), "backward: the loss is one number, got shape (2)", Error);
   CHECK_THROWS_WITH_AS(tape.backward({Tensor({2})}, {}), "backward: one cotangent for each of 1 outputs, got 0", Error);
-  CHECK_THROWS_WITH_AS(tape.backward({Tensor::full({}, 1).require_grad()}, {Tensor()}),
-                       "Tensor: a tensor with a shape is expected, got an undefined one", Error);
+  const Tensor leaf = Tensor::full({}, 1).require_grad();
+  CHECK_THROWS_WITH_AS(tape.backward(Tensor::full({1}, 1)),
+                       "backward: an output that this tape recorded is expected, got none that depends on a tensor with require_grad()", Error);
+  CHECK_THROWS_WITH_AS(tape.backward(leaf),
+                       "backward: an output that this tape recorded is expected, got an empty tape: it was consumed, or began later", Error);
+  const Tensor sum = add(leaf, leaf);
+  CHECK_THROWS_WITH_AS(tape.backward({sum}, {Tensor()}), "Tensor: a tensor with a shape is expected, got an undefined one", Error);
+  tape.backward(sum);
+  CHECK(leaf.grad_to_vector() == std::vector<Real>{2});
+  CHECK_THROWS_WITH_AS(tape.backward(sum),
+                       "backward: an output that this tape recorded is expected, got an empty tape: it was consumed, or began later", Error);
   CHECK_THROWS_WITH_AS(tape.backward({Tensor()}, {Tensor()}), "backward: inputs with a shape are expected, got an undefined one", Error);
   CHECK_THROWS_WITH_AS(tape.backward({Tensor({2})}, {Tensor({3})}), "backward: the cotangent has its output's shape (2), got (3)", Error);
 }

@@ -178,7 +178,8 @@ TEST_CASE("parity can fail: pictures of another size want interpolated positions
 
   const Copy refused("models/larger_pictures");
   refused.folder.write("model.json", R"({"interpolate_pos_encoding": false})");
-  CHECK(refused.complaint() == "inputs.safetensors: add_rows: b has the trailing axes of x, got x (4, 25, 18) and b (9, 18)");
+  CHECK(refused.complaint() ==
+        "inputs.safetensors: VisionTower: pictures of 9 patches, one for each position, are expected, got (4, 3, 23, 23), which has 25");
   refused.folder.write("model.json", R"({"interpolate_pos_encoding": 1})");
   CHECK(refused.complaint() == "model.json: interpolate_pos_encoding is true or false, got 1");
   refused.folder.write("model.json", "{}");
@@ -234,6 +235,19 @@ TEST_CASE("parity: a case that cannot be run says why") {
   CHECK(expect("text_embeds", {1, 11}) == "inputs.safetensors: tensor \"input_ids\": I64 or I32 is expected, got F32");
   other.folder.write("inputs.safetensors", whole_numbers("ids", "I32", {1}, std::string(4, '\0')));
   CHECK(expect("text_embeds", {1, 11}) == "inputs.safetensors: a tensor \"input_ids\" is expected, got none");
+}
+
+TEST_CASE("parity: gradients that are zero by construction are measured against the model's, however few the case holds") {
+  const Copy c("models/odd_widths");
+  const std::string name = "grad.text_model.encoder.layers.0.self_attn.k_proj.bias",
+                    weight = "grad.text_model.encoder.layers.0.self_attn.q_proj.weight";
+  const SafetensorsFile expected(c.folder / "expected.safetensors");
+  const Tensor zero = expected.read(name), other = expected.read(weight);
+  write_safetensors(c.folder / "expected.safetensors", {{name, zero}});
+  CHECK(c.failed().empty());
+  other.fill(std::numeric_limits<Real>::quiet_NaN());
+  write_safetensors(c.folder / "expected.safetensors", {{name, zero}, {weight, other}});
+  CHECK(c.failed() == std::set<std::string>{weight});
 }
 
 TEST_CASE("parity: settings that are none") {

@@ -231,6 +231,7 @@ std::vector<std::string> read_texts(const std::string& path) {
         texts.push_back(line);
         continue;
       }
+      if (is_blank(line)) continue;
       const Json json = parse_json(line, where);
       require(json.is_object() && json.contains("text"), where, "an object with \"text\" is expected, got ", brief(json));
       take(json["text"], where);

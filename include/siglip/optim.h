@@ -14,7 +14,7 @@ struct AdamWOptions {
 /// source    Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019, algorithm 2
 class AdamW {
  public:
-  /// The parameters stay on the device that they are on now.
+  /// Switches on the gradients of all parameters, which stay on the device that they are on now.
   AdamW(Parameters parameters, const AdamWOptions& options);
   /// One update; gradients are read times grad_scale. Throws Error if it is not finite, or if parameters have moved. steps() grows by one.
   void step(double lr, double grad_scale = 1);

@@ -31,6 +31,7 @@ class Tape {
   const std::vector<std::unique_ptr<Op>>& ops() const { return ops_; }
 
   /// Adds d loss / d x to the gradient of every x that was reached. loss holds one number. Consumes the tape.
+  /// Throws Error if it depends on no tensor with require_grad(), or the tape is empty.
   void backward(const Tensor& loss);
   /// The same from given gradients: adds cotangents[i] to the gradient of outputs[i] first (gradient caching needs it).
   void backward(const Tensors& outputs, const Tensors& cotangents);

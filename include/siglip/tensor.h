@@ -27,7 +27,7 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   Device device() const;  // throws Error if there is no tensor
   Dim rank() const { return static_cast<Dim>(shape_.size()); }
-  Dim dim(Dim axis) const { return shape_[static_cast<std::size_t>(axis)]; }
+  Dim dim(Dim axis) const;                                            // throws Error unless 0 <= axis < rank()
   Dim size() const { return size_; }                                  // product of all axes
   Dim columns() const { return shape_.empty() ? 1 : shape_.back(); }  // C: the last axis; 1 for a scalar
   Dim rows() const { return columns() ? size_ / columns() : 0; }      // N: the product of the others; 0 if C is 0

@@ -44,8 +44,9 @@ struct TokenizerOptions {
 };
 
 /// The tokenizer of a checkpoint folder, by what the folder holds:
-///   spiece.model                      SigLIP 1: SentencePiece unigram; profile "hf_v1", or "big_vision" if tokenizer_config.json says siglip_profile
-///   so tokenizer.json, model WordLevel   words that were learned here tokenizer.json, model BPE         SigLIP 2: Gemma's BPE; "siglip2"
+///   spiece.model                      SigLIP 1: SentencePiece unigram; "hf_v1", or the siglip_profile "big_vision" of tokenizer_config.json
+///   tokenizer.json, model WordLevel   words that were learned here; "words"
+///   tokenizer.json, model BPE         SigLIP 2: Gemma's BPE; "siglip2"
 /// T is model_max_length of tokenizer_config.json, or, where that is absent or above 65536, max_position_embeddings of config.json (words: what
 /// tokenizer.json says). Padding is always to T and on the right. Throws Error naming the file and what is wrong with it.
 std::unique_ptr<Tokenizer> read_tokenizer(const std::string& folder, const TokenizerOptions& options = {});

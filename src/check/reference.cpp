@@ -107,11 +107,11 @@ TensorMatch compare(const std::string& name, const Shape& shape, std::span<const
   return match;
 }
 
-// The rms of the typical gradient: the median over the tensors.
-double typical_gradient(const SafetensorsFile& expected) {
+// The rms of the typical gradient: the median over all that this build has, however few of them the case holds.
+double typical_gradient(const Outcome& outcome) {
   std::vector<double> all;
-  for (const TensorInfo& info : expected.tensors())
-    if (info.name.starts_with("grad.")) all.push_back(root_mean_square(expected.read(info.name).to_vector()));
+  for (const auto& [name, leaf] : outcome.leaves)
+    if (const double rms = root_mean_square(leaf.grad_to_vector()); std::isfinite(rms)) all.push_back(rms);
   if (all.empty()) return 0;
   const auto middle = all.begin() + std::ssize(all) / 2;
   std::nth_element(all.begin(), middle, all.end());
@@ -122,6 +122,18 @@ Outcome run(const std::string& folder, const SafetensorsFile& expected, Device d
   if (is_there(folder + "/train.json")) return run_training(folder, device);
   if (is_there(folder + "/loss.json")) return run_loss(folder, device);
   return run_model(folder, expected.tensors(), device);
+}
+
+// What is wrong with a case names it.
+Outcome named_run(const std::string& folder, const SafetensorsFile& expected, Device device) {
+  try {
+    return run(folder, expected, device);
+  } catch (const NoBackend&) {
+    throw;
+  } catch (const Error& e) {
+    const std::string said = e.what();
+    throw Error(said.find(folder) == std::string::npos ? folder + ": " + said : said);
+  }
 }
 }  // namespace
 
@@ -143,8 +155,8 @@ std::vector<TensorMatch> run_reference_case(const std::string& folder, Device de
   const std::string path = sizeof(Real) == 8 && is_there(twofold) ? twofold : folder + "/expected.safetensors";
   const SafetensorsFile expected(path);
   require(!expected.tensors().empty(), path, "at least one tensor is expected, got none");
-  const Outcome outcome = run(folder, expected, device);
-  const double typical = typical_gradient(expected);
+  const Outcome outcome = named_run(folder, expected, device);
+  const double typical = typical_gradient(outcome);
 
   std::vector<TensorMatch> matches;
   for (const TensorInfo& info : expected.tensors()) {

@@ -39,6 +39,10 @@ void Tape::backward(const Tensors& outputs, const Tensors& cotangents) {
     require_one_device("backward", y, dy);
     require(y.shape() == dy.shape(), "backward", "the cotangent has its output's shape ", y.shape(), ", got ", dy.shape());
   }
+  bool any = false;
+  for (const Tensor& y : outputs) any = any || y.requires_grad();
+  require(any && !ops_.empty(), "backward", "an output that this tape recorded is expected, got ",
+          any ? "an empty tape: it was consumed, or began later" : "none that depends on a tensor with require_grad()");
   for (std::size_t i = 0; i < outputs.size(); ++i)
     if (outputs[i].requires_grad()) LAUNCH(outputs[i].device(), accumulate, outputs[i].grad(), cotangents[i].data(), outputs[i].size());
   unwind();

@@ -61,6 +61,10 @@ Device Tensor::device() const {
   require(defined(), "Tensor", "a tensor with a shape is expected, got an undefined one");
   return storage_->device;
 }
+Dim Tensor::dim(Dim axis) const {
+  require(axis >= 0 && axis < rank(), "Tensor", "an axis from 0 to ", rank() - 1, " is expected, got ", axis);
+  return shape_[static_cast<std::size_t>(axis)];
+}
 bool Tensor::allocated() const { return storage_ && (storage_->value || storage_->borrowed || (storage_->later && storage_->later->fetched)); }
 bool Tensor::deferred() const { return storage_ && storage_->later && !storage_->later->fetched; }
 
@@ -99,6 +103,7 @@ void Tensor::borrow(const Real* values, std::shared_ptr<const void> owner) const
 }
 
 void Tensor::defer(Fetch fetch) const {
+  require(defined(), "defer", "a tensor with a shape is expected, got an undefined one");
   storage_->value = Buffer();
   storage_->borrowed = nullptr;
   storage_->owner = nullptr;
@@ -176,6 +181,7 @@ bool Tensor::requires_grad() const { return storage_ && storage_->requires_grad;
 bool Tensor::has_grad() const { return storage_ && storage_->grad; }
 
 const Tensor& Tensor::require_grad(bool wanted) const {
+  require(defined(), "require_grad", "a tensor with a shape is expected, got an undefined one");
   storage_->requires_grad = wanted;
   return *this;
 }

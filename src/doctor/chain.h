@@ -39,9 +39,11 @@ class Chain {
   void need(bool there, Tower tower, const std::string& name) const;
   Tensor logits(const Trial& trial, unsigned touched);
   Tensor embeds(const Trial& trial, Tower tower, bool touched);
+  void choose_rows(const Part& scores);
 
   Trial healthy_, unprepared_;
   const Reference& reference_;
-  Tensor images_, texts_;  // embeddings without a mistake, once they were needed
+  Tensor images_, texts_;   // embeddings without a mistake, once they were needed
+  bool unit_rows_ = false;  // embeddings of the reference are brought to length 1 before they are scored
 };
 }  // namespace siglip::inline SIGLIP_FLAVOUR

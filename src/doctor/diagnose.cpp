@@ -212,9 +212,35 @@ std::pair<std::string, std::string> small_cause(const Part& part) {
   return {"half precision leaves as much", "compare in float32 to be sure"};
 }
 
+// What to dump next: nothing that is there already.
+std::string advice_for_tower(const Part& part) {
+  const char* states = part.stages & (in_pixels | in_vision) ? "hidden.vision." : "hidden.text.";
+  const bool there = std::any_of(part.names.begin(), part.names.end(), [&](const std::string& name) { return name.starts_with(states); });
+  return there ? "look at what makes the tensor that differs first" : "dump " + std::string(states) + "I to see where it begins";
+}
+
+// Their scores as A cosine + C, if that is what they are; else nothing. Least squares over all of them.
+std::string linear_scores(const Part& part, const Named& right) {
+  const auto found = part.theirs.find(part.names[0]);
+  if (part.about != "scores" || found == part.theirs.end() || found->second.shape() != right.at(part.names[0]).shape()) return "";
+  const Tensor &theirs = found->second, &ours = right.at(part.names[0]);
+  const double t = part.start.scoring.t, b = part.start.scoring.b, n = double(ours.size());
+  const auto cosine = [&](Dim i) { return (double(ours.data()[i]) - b) / t; };
+  double x = 0, y = 0, xx = 0, xy = 0, yy = 0;
+  for (Dim i = 0; i < ours.size(); ++i) x += cosine(i) / n, y += double(theirs.data()[i]) / n;
+  for (Dim i = 0; i < ours.size(); ++i) {
+    const double dx = cosine(i) - x, dy = double(theirs.data()[i]) - y;
+    xx += dx * dx, xy += dx * dy, yy += dy * dy;
+  }
+  if (ours.size() < 3 || xx == 0 || yy == 0 || 1 - xy * xy / (xx * yy) > equal) return "";
+  const double A = xy / xx, C = y - A * x;
+  return "; they are " + number(A, 4) + " cosine " + (C < 0 ? "- " : "+ ") + number(std::abs(C), 4) + " where " + number(t, 4) + " cosine " +
+         (b < 0 ? "- " : "+ ") + number(std::abs(b), 4) + " is right";
+}
+
 void Patient::not_explained(Finding& finding, const Part& part, const std::vector<Fit>& tried, double without) const {
-  const std::string nearest =
-      tried.empty() ? "" : " (the nearest is " + tried[0].hypothesis.name + ", which leaves " + short_number(tried[0].error) + ")";
+  const bool near = !tried.empty() && tried[0].error * 2 <= without;
+  const std::string nearest = near ? " (the nearest is " + tried[0].hypothesis.name + ", which leaves " + short_number(tried[0].error) + ")" : "";
   if (without <= most_left && !part.exact) {
     finding.level = Finding::note;
     std::tie(finding.cause, finding.advice) = small_cause(part);
@@ -227,7 +253,7 @@ void Patient::not_explained(Finding& finding, const Part& part, const std::vecto
   finding.advice = part.stages == in_pixels ? "compare with what `siglip preprocess` writes"
                    : part.stages == in_ids  ? "compare with what `siglip tokenize` prints"
                    : part.stages & (in_pixels | in_ids | in_vision | in_text)
-                       ? "dump hidden.vision.I and hidden.text.I to see where it begins"
+                       ? advice_for_tower(part)
                        : "compare with logit = exp(logit_scale) cosine + logit_bias, and with the mean over rows of the summed -log sigmoid(z logit)";
   if (!pairs_) finding.advice += ", or try two mistakes at once with --pairs";
 }
@@ -246,6 +272,7 @@ Finding Patient::examine(const Part& part) const {
   } else if (part.exact || without > equal) {
     not_explained(finding, part, tried, without);
     finding.seen = first_difference(part, right);
+    finding.cause += linear_scores(part, right);
   }
   return finding;
 }

@@ -57,15 +57,27 @@ Inputs prepare(const Folder& folder, const DoctorOptions& options) {
   return prepared;
 }
 
-// What the other implementation was given: its own inputs where they are known, else what this folder prepares.
-Inputs inputs_of(const Folder& folder, const DoctorOptions& options, const Inputs& prepared) {
+// Where the inputs of the reference stand: in the file that is named, in inputs.safetensors beside it, or, if they are not to be made of pictures
+// and texts, in the reference itself; empty if nowhere.
+std::string file_of_inputs(const DoctorOptions& options) {
+  if (!options.inputs.empty()) return options.inputs;
   const std::string beside = (fs::path(options.reference).parent_path() / "inputs.safetensors").string();
   std::error_code none;
+  if (fs::exists(beside, none)) return beside;
+  const SafetensorsFile reference(options.reference);
+  const bool there = (reference.find("pixel_values") && options.images.empty()) || (reference.find("input_ids") && options.texts.empty());
+  return there ? options.reference : "";
+}
+
+// What the other implementation was given: its own inputs where they are known, else what this folder prepares.
+Inputs inputs_of(const Folder& folder, const DoctorOptions& options, const Inputs& prepared) {
   Inputs inputs = prepared;
-  if (options.inputs.empty() && !fs::exists(beside, none)) return inputs;
-  const Inputs given = read_inputs(options.inputs.empty() ? beside : options.inputs, folder.model->config);
-  if (given.pixels.defined()) inputs.pixels = given.pixels, inputs.images.clear();
-  if (given.ids.defined()) inputs.ids = given.ids, inputs.texts.clear();
+  const std::string file = file_of_inputs(options);
+  if (file.empty()) return inputs;
+  const Inputs given = read_inputs(file, folder.model->config);
+  const bool own = file == options.reference && options.inputs.empty();
+  if (given.pixels.defined() && !(own && inputs.pixels.defined())) inputs.pixels = given.pixels, inputs.images.clear();
+  if (given.ids.defined() && !(own && inputs.ids.defined())) inputs.ids = given.ids, inputs.texts.clear();
   return inputs;
 }
 

@@ -32,7 +32,10 @@ VisionTower::VisionTower(const SiglipConfig& c)
       has_head(c.vision_head) {}
 
 Tensor VisionTower::hidden(const Tensor& images, Tensors* states) const {
-  return post_layernorm(through_blocks(add_rows(patch_embedding(images, patch_weight, patch_bias), positions), blocks, states));
+  const Tensor patches = patch_embedding(images, patch_weight, patch_bias);
+  require(patches.dim(1) == positions.dim(0), "VisionTower", "pictures of ", positions.dim(0), " patches, one for each position, are expected, got ",
+          images.shape(), ", which has ", patches.dim(1));
+  return post_layernorm(through_blocks(add_rows(patches, positions), blocks, states));
 }
 
 Tensor VisionTower::pooled(const Tensor& images, Tensors* states) const {

@@ -2,6 +2,7 @@
 //
 // Nothing is ever whole in memory: tensors go through in pieces of a megabyte or so, kernels that must be turned one layer at a time.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <ostream>
@@ -29,11 +30,30 @@ std::string target_of(const TensorInfo& tensor, const std::string& dtype) { retu
 struct Sink {
   ShardWriter& out;
   std::vector<char> converted = {};
-  void take(const void* from, const std::string& dtype, Dim count, const std::string& target) {
-    if (dtype == target) return out.write(from, count * element_bytes(dtype));
-    converted.resize(static_cast<std::size_t>(count * element_bytes(target)));
-    convert(converted.data(), target, from, dtype, count);
+  std::vector<double> before = {}, after = {};
+  double t_before = 0, t_after = 0;  // the temperature, if its type changed
+
+  void take(const void* from, const std::string& dtype, Dim count, const TensorInfo& to) {
+    if (dtype == to.dtype) return out.write(from, count * element_bytes(dtype));
+    converted.resize(static_cast<std::size_t>(count * element_bytes(to.dtype)));
+    convert(converted.data(), to.dtype, from, dtype, count);
+    require_held(from, dtype, count, to);
     out.write(converted.data(), static_cast<std::int64_t>(converted.size()));
+  }
+
+  // No finite number may become infinite: the model would give nothing but infinities.
+  void require_held(const void* from, const std::string& dtype, Dim count, const TensorInfo& to) {
+    before.resize(static_cast<std::size_t>(count)), after.resize(static_cast<std::size_t>(count));
+    convert(before.data(), "F64", from, dtype, count);
+    convert(after.data(), "F64", converted.data(), to.dtype, count);
+    for (std::size_t i = 0; i < before.size(); ++i)
+      require(std::isfinite(after[i]) || !std::isfinite(before[i]), to.name, "numbers that ", to.dtype, " holds are expected, got ", before[i]);
+    if (to.name == "logit_scale") t_before = std::exp(before[0]), t_after = std::exp(after[0]);
+  }
+
+  void say_what_changed(std::ostream& log) const {
+    if (std::abs(t_after - t_before) > 1e-4 * t_before)
+      log << "note: rounded, the temperature t is " << t_after << ", was " << t_before << ": logits change by as much\n";
   }
 };
 
@@ -63,7 +83,7 @@ void copy_config(const std::string& from, const std::string& to, const std::stri
   write_file(to + "/config.json", json.dump(2) + "\n");
 }
 
-std::size_t convert_folder(const std::string& in, const std::string& out, const ConvertOptions& options) {
+std::size_t convert_folder(const std::string& in, const std::string& out, const ConvertOptions& options, std::ostream& log) {
   verify_model(in);  // the copy has no checksums that would still show the damage
   const SiglipConfig config = read_config(in);
   attach_parameters(in, Siglip(config).parameters());  // all of the model, and nothing else
@@ -82,14 +102,17 @@ std::size_t convert_folder(const std::string& in, const std::string& out, const 
   for (const SafetensorsFile& file : weights.files())
     for (const TensorInfo& tensor : file.tensors()) {
       const Dim count = element_count(tensor.shape), element = element_bytes(tensor.dtype);
+      TensorInfo target = tensor;
+      target.dtype = target_of(tensor, options.dtype);
       std::vector<char> bytes(static_cast<std::size_t>(std::min(piece, count) * element));
       for (Dim begin = 0; begin < count; begin += piece) {
         const Dim now = std::min(piece, count - begin);
         file.read_bytes(tensor, bytes.data(), begin * element, now * element);
-        sink.take(bytes.data(), tensor.dtype, now, target_of(tensor, options.dtype));
+        sink.take(bytes.data(), tensor.dtype, now, target);
       }
     }
   writer.finish();
+  sink.say_what_changed(log);
   copy_config(in, out, options.dtype);
   copy_companions(in, out);
   return writer.files();
@@ -135,7 +158,7 @@ void write_array(const NpzFile& file, const ArrayUse& use, const TensorInfo& ten
       const Dim now = std::min(step, layer - begin);
       stream.read(bytes.data(), now * element);
       if (!same) turn(turned.data(), bytes.data(), layer / I / M, I, M, element);
-      sink.take(same ? bytes.data() : turned.data(), array.dtype, now, tensor.dtype);
+      sink.take(same ? bytes.data() : turned.data(), array.dtype, now, tensor);
     }
   stream.finish();
 }
@@ -144,10 +167,10 @@ void write_array(const NpzFile& file, const ArrayUse& use, const TensorInfo& ten
 void write_neutral(const TensorInfo& tensor, Sink& sink) {
   const Dim E = tensor.shape.back();
   std::vector<float> row(static_cast<std::size_t>(E), 0);
-  if (tensor.shape.size() == 1) return sink.take(row.data(), "F32", E, tensor.dtype);
+  if (tensor.shape.size() == 1) return sink.take(row.data(), "F32", E, tensor);
   for (std::size_t i = 0; i < row.size(); ++i) {
     row[i] = 1;
-    sink.take(row.data(), "F32", E, tensor.dtype);
+    sink.take(row.data(), "F32", E, tensor);
     row[i] = 0;
   }
 }
@@ -182,6 +205,7 @@ std::size_t convert_npz(const std::string& in, const std::string& out, const Con
     begun += use.tensors.size();
   }
   writer.finish();
+  sink.say_what_changed(log);
   write_config(out, model.config);
   // As the published copies have it: bicubic for SigLIP, bilinear for SigLIP 2, whose vocabulary is Gemma's.
   Preprocessing preprocessing;
@@ -204,7 +228,7 @@ void convert_model(const std::string& in, const std::string& out, const ConvertO
   const std::string from = npz ? in : checkpoint_folder(in);
   require(npz || !options.image_size, "convert", "an image size is expected only for an .npz, got one for ", in);
   FolderWriter folder(out);
-  const std::size_t files = npz ? convert_npz(from, folder.path(), options, out, log) : convert_folder(from, folder.path(), options);
+  const std::size_t files = npz ? convert_npz(from, folder.path(), options, out, log) : convert_folder(from, folder.path(), options, log);
   folder.commit();
   log << out << ": " << files << (files == 1 ? " file" : " files") << " of weights\n";
 }

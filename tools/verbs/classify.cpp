@@ -51,8 +51,7 @@ struct Answer {
 };
 
 // The best labels of one picture: p = σ(t cosine + b). Each label is judged alone, so the probabilities need not sum to 1.
-std::vector<Answer> answers(const Real* image, const Tensor& texts, const std::vector<std::string>& labels, const Siglip& model, Dim top) {
-  const double t = std::exp(double(model.log_t.item())), b = double(model.b.item());
+std::vector<Answer> answers(const Real* image, const Tensor& texts, const std::vector<std::string>& labels, double t, double b, Dim top) {
   std::vector<Answer> best;
   for (const Match& match : best_matches(image, texts, top)) {
     const double logit = t * match.cosine + b;
@@ -74,6 +73,8 @@ void classify_verb(const Settings& s) {
   if (settings_of_run(s.run).loss == "softmax")
     std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
   note_texts(captions, token_rows(captions, *model.tokenizer), *model.tokenizer);
+  const double t = std::exp(double(model.model.log_t.item())), b = double(model.model.b.item());
+  require(std::isfinite(t) && std::isfinite(b), model.folder, "a finite temperature and bias are expected, got t = ", t, " and b = ", b);
   const Tensor texts = model.embed(captions);
   const Dim count = std::ssize(labels), top = s.top ? std::min(s.top, count) : count;
   Json json = Json::array();
@@ -85,7 +86,7 @@ void classify_verb(const Settings& s) {
     const Tensor image = model.embed(std::vector<Image>{std::move(*picture)});
     Json results = Json::array();
     int rank = 0;
-    for (const Answer& a : answers(image.data(), texts, labels, model.model, top)) {
+    for (const Answer& a : answers(image.data(), texts, labels, t, b, top)) {
       ++rank;
       rows.push_back({path, std::to_string(rank), a.label, probability_text(a.probability), fixed(a.cosine, 4), fixed(a.logit, 2)});
       results.push_back({{"rank", rank}, {"label", a.label}, {"probability", a.probability}, {"cosine", a.cosine}, {"logit", a.logit}});

@@ -82,7 +82,7 @@ void add_doctor(CLI::App& program) {
             "a .safetensors file with any of image_embeds, text_embeds, logits_per_text, logits_per_image, loss, hidden.vision.I, hidden.text.I");
   text_flag(verb, "--inputs", s->options.inputs,
             "a .safetensors file with pixel_values and input_ids, that the reference was computed from; without it inputs.safetensors beside it is "
-            "taken, else what --image and --text give");
+            "taken, else what --image and --text give, else what the reference itself holds");
   verb.add_flag("--pairs", s->options.pairs, "if no mistake alone explains the reference, try all pairs: some thousand forward passes");
   verb.add_flag("--known", s->known, "list the mistakes that are known by their effect, and do nothing else");
   json_flag(verb, s->json);

@@ -39,10 +39,17 @@ void check_out(const Settings& s, const std::vector<std::string>& pictures) {
     if (fs::equivalent(s.out, picture, none)) throw WrongUse("--out: a file that is not also read is expected, got " + s.out);
 }
 
+// The folder itself, or the checkpoint in it.
+std::string preprocessing_folder(const std::string& path) {
+  for (const char* part : {"", "/best", "/last"})
+    if (has_preprocessing(path + part)) return path + part;
+  throw Error(path + ": a folder with preprocessor_config.json or processor_config.json, or a run folder, is expected, got none of them");
+}
+
 void preprocess_verb(const Settings& s) {
   const std::vector<std::string> pictures = picture_files(s.images);
   check_out(s, pictures);
-  const Preprocessing p = s.pixels.applied_to(read_preprocessing(has_preprocessing(s.folder) ? s.folder : checkpoint_folder(s.folder)));
+  const Preprocessing p = s.pixels.applied_to(read_preprocessing(preprocessing_folder(s.folder)));
   const Tensor values = read_pixel_values(pictures, p);
   const Json steps = {
       {"profile", name_of(p.profile)}, {"resample", p.resample}, {"image_size", p.image_size}, {"exif", p.picture.exif}, {"alpha", s.pixels.alpha}};

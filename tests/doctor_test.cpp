@@ -229,6 +229,25 @@ TEST_CASE("doctor: scores that no known mistake explains are told as a line of t
   CHECK(contains(found.cause, "; they are 7 cosine + 2.5 where "));
 }
 
+TEST_CASE("doctor: rows of another length, or in another order, are told") {
+  const TemporaryFolder folder;
+  const auto cause = [&](const auto& change) {
+    const Tensor right = SafetensorsFile(goldens + "/healthy.safetensors").read("text_embeds"), x = Tensor::like(right);
+    for (Dim i = 0; i < x.dim(0); ++i)
+      for (Dim c = 0; c < x.dim(1); ++c) x.data()[i * x.dim(1) + c] = change(right, i, c);
+    write_safetensors(folder / "rows.safetensors", {{"text_embeds", x}});
+    return about(against(folder / "rows.safetensors"), "reference, text tower").cause;
+  };
+  const auto at = [](const Tensor& x, Dim i, Dim c) { return x.data()[i * x.dim(1) + c]; };
+  CHECK(cause([&](const Tensor& x, Dim i, Dim c) {
+          return at(x, i, c) * Real(i + 2);
+        }).ends_with("; each row of text_embeds points where ours does, and only its length is another: it was divided by something else"));
+  CHECK(cause([&](const Tensor& x, Dim i, Dim c) {
+          return at(x, x.dim(0) - 1 - i, c);
+        }).ends_with("; the rows of text_embeds are ours in another order"));
+  CHECK(!contains(cause([&](const Tensor& x, Dim i, Dim c) { return at(x, i, c) + Real(c % 2); }), "rows"));
+}
+
 TEST_CASE("doctor: inputs within the reference are taken where there are no others") {
   const TemporaryFolder folder;
   const SafetensorsFile healthy(goldens + "/healthy.safetensors"), inputs(goldens + "/inputs.safetensors");

@@ -219,6 +219,27 @@ std::string advice_for_tower(const Part& part) {
   return there ? "look at what makes the tensor that differs first" : "dump " + std::string(states) + "I to see where it begins";
 }
 
+// Embeddings that are right but for their lengths or their order: of each row of theirs, where the nearest of ours is.
+std::string rows_alike(const Part& part, const Named& right) {
+  const std::string& name = part.names.back();
+  const auto found = part.theirs.find(name);
+  if (!name.ends_with("_embeds") || found == part.theirs.end() || found->second.shape() != right.at(name).shape()) return "";
+  const Tensor theirs = l2_normalize(found->second), ours = l2_normalize(right.at(name));
+  const Tensor cosines = matmul(theirs, ours);
+  const Dim N = theirs.dim(0);
+  std::set<Dim> met;
+  bool same_order = true;
+  for (Dim i = 0; i < N; ++i) {
+    const Real* row = cosines.data() + i * N;
+    const Dim nearest = std::max_element(row, row + N) - row;
+    if (!(row[i] > 1 - equal)) same_order = false;
+    if (!(row[nearest] > 1 - equal)) return "";
+    met.insert(row[i] > 1 - equal ? i : nearest);
+  }
+  if (same_order) return "; each row of " + name + " points where ours does, and only its length is another: it was divided by something else";
+  return std::ssize(met) == N ? "; the rows of " + name + " are ours in another order" : "";
+}
+
 // Their scores as A cosine + C, if that is what they are; else nothing. Least squares over all of them.
 std::string linear_scores(const Part& part, const Named& right) {
   const auto found = part.theirs.find(part.names[0]);
@@ -272,7 +293,7 @@ Finding Patient::examine(const Part& part) const {
   } else if (part.exact || without > equal) {
     not_explained(finding, part, tried, without);
     finding.seen = first_difference(part, right);
-    finding.cause += linear_scores(part, right);
+    finding.cause += linear_scores(part, right) + rows_alike(part, right);
   }
   return finding;
 }

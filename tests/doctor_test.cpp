@@ -224,7 +224,7 @@ TEST_CASE("doctor: scores that no known mistake explains are told as a line of t
   for (Dim i = 0; i < logits.size(); ++i) logits.data()[i] = static_cast<Real>((double(logits.data()[i]) - b) / t * 7 + 2.5);
   write_safetensors(folder / "line.safetensors",
                     {{"image_embeds", healthy.read("image_embeds")}, {"text_embeds", healthy.read("text_embeds")}, {"logits_per_text", logits}});
-  const Finding& found = about(against(folder / "line.safetensors"), "reference, scores");
+  const Finding found = about(against(folder / "line.safetensors"), "reference, scores");
   INFO(found.cause);
   CHECK(contains(found.cause, "; they are 7 cosine + 2.5 where "));
 }

@@ -197,12 +197,16 @@ double parse_real(const std::string& flag, const std::string& text) {
   return value;
 }
 
+std::string trimmed(const std::string& text) {
+  const std::size_t begin = text.find_first_not_of(" \t\r"), end = text.find_last_not_of(" \t\r");
+  return begin == std::string::npos ? "" : text.substr(begin, end + 1 - begin);
+}
+
 std::vector<std::string> split_list(const std::string& text, char separator) {
   std::vector<std::string> parts;
   std::istringstream in(text);
   for (std::string part; std::getline(in, part, separator);) {
-    const std::size_t begin = part.find_first_not_of(" \t"), end = part.find_last_not_of(" \t\r");
-    if (begin != std::string::npos) parts.push_back(part.substr(begin, end + 1 - begin));
+    if (const std::string bare = trimmed(part); !bare.empty()) parts.push_back(bare);
   }
   return parts;
 }

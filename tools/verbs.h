@@ -85,6 +85,8 @@ CLI::Option* device_flag(CLI::App& verb, std::string& device);
 /// Decimal numbers, whatever the locale: no hexadecimal, no blanks, nothing after them, finite. Throw WrongUse naming the flag.
 std::int64_t parse_whole(const std::string& flag, const std::string& text);
 double parse_real(const std::string& flag, const std::string& text);
+/// Without the blanks around.
+std::string trimmed(const std::string& text);
 /// "a, b,c" without the blanks around; empty parts are dropped.
 std::vector<std::string> split_list(const std::string& text, char separator = ',');
 

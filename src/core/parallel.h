@@ -5,9 +5,9 @@
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// Calls body(i) for i = 0 … count-1, on any threads in any order. Whoever calls it cuts the work by the problem's sizes, never by the number
-/// of threads, and gives each i outputs of its own: then the bits do not depend on the threads. body must not
-/// throw: what it needs is taken before. (Only what product() packs into is taken by each thread at its first product: memory that is short there
-/// ends the process.)
+/// of threads, and gives each i outputs of its own: then the bits do not depend on the threads. body must not throw:
+/// what it needs is taken before. (Only what product() packs into is taken by each thread at its first product: memory that is short there ends the
+/// process.)
 template <class Body>
 void parallel_for(Dim count, const Body& body) {
   if (count == 1) return body(0);

@@ -34,13 +34,13 @@ void Tape::backward(const Tensor& loss) {
 
 void Tape::backward(const Tensors& outputs, const Tensors& cotangents) {
   require(outputs.size() == cotangents.size(), "backward", "one cotangent for each of ", outputs.size(), " outputs, got ", cotangents.size());
+  bool any = false;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const Tensor &y = outputs[i], &dy = cotangents[i];
     require_one_device("backward", y, dy);
     require(y.shape() == dy.shape(), "backward", "the cotangent has its output's shape ", y.shape(), ", got ", dy.shape());
+    any = any || y.requires_grad();
   }
-  bool any = false;
-  for (const Tensor& y : outputs) any = any || y.requires_grad();
   require(any && !ops_.empty(), "backward", "an output that this tape recorded is expected, got ",
           any ? "an empty tape: it was consumed, or began later" : "none that depends on a tensor with require_grad()");
   for (std::size_t i = 0; i < outputs.size(); ++i)

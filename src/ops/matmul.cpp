@@ -146,8 +146,10 @@ Tensor matmul(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor
   require(w.rank() == 2 && w.dim(1) >= 1, "matmul", "w has shape (M, K), K >= 1, got ", w.shape());
   require(x.rank() >= 1 && x.columns() == w.dim(1), "matmul", "columns of x = columns of w = ", w.dim(1), ", got x of shape ", x.shape());
   require(!bias.defined() || bias.shape() == Shape{w.dim(0)}, "matmul", "bias has shape (", w.dim(0), "), got ", bias.shape());
-  require(!packed_w.defined() || packed_w.size() == packed_size(w), "matmul", "packed_w is w as packed() gives it, ", packed_size(w),
-          " numbers, got ", packed_w.size());
+  if (packed_w.defined()) {
+    const Dim size = packed_size(w);
+    require(packed_w.size() == size, "matmul", "packed_w is w as packed() gives it, ", size, " numbers, got ", packed_w.size());
+  }
   Shape shape = x.shape();
   shape.back() = w.dim(0);
   Tensor y(shape, x.device());

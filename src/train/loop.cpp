@@ -266,14 +266,15 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
   TrainConfig config;
   read_json(config, read_file(path), path);
   validate(config, path);
-  const Json before = parse_json(to_json(config), path);
+  const TrainConfig begun = config;
+  const Json before = parse_json(to_json(begun), path);
   for (const std::string& change : changes) set(config, change);
   const Json after = parse_json(to_json(config), path);
   for (const auto& [key, value] : after.items())
     require(value == before[key] || may_change(key), "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(), " (only ",
             changeable_settings(), " may change)");
   validate(config);
-  if (config.data == before["data"]) require_data(config, path);
+  if (config.data == begun.data) require_data(config, path);
   const std::string last = folder->file("last");
   std::error_code none;
   require(std::filesystem::exists(last, none), last, "a checkpoint to continue from is expected, got none: the run ended before its first one");
@@ -281,9 +282,8 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
   Session s = set_up(config, std::move(folder), log);
   load_state(s);  // says if the data are others
   write_skipped(s);
-  if (config.data != before["data"]) {  // the data have moved: report and eval will look for them there
-    TrainConfig moved;
-    read_json(moved, before.dump(), path);
+  if (config.data != begun.data) {  // the data have moved: report and eval will look for them there
+    TrainConfig moved = begun;
     moved.data = config.data;
     write_file(path, to_json(moved));
   }

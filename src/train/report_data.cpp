@@ -16,7 +16,7 @@ constexpr Dim matrix_pairs = 16, gallery_items = 6, best_shown = 5, confusions_s
 struct Shown {
   Samples samples;  // the split whose pairs are shown
   bool held_out;    // not the train split
-  std::set<std::string> trained_captions;
+  const std::set<std::string>& trained_captions;
   Embeddings embeddings;
   double t, b;
   double probability(double cosine) const { return 1 / (1 + std::exp(-(t * cosine + b))); }

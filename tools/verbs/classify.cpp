@@ -24,10 +24,7 @@ std::vector<std::string> labels_of(const Settings& s) {
   if (s.labels.empty() == s.labels_file.empty())
     throw WrongUse("--labels: either --labels or --labels-file is expected, got " + std::string(s.labels.empty() ? "neither" : "both"));
   std::vector<std::string> labels = s.labels.empty() ? read_texts(s.labels_file) : split_list(s.labels);
-  for (std::string& label : labels) {  // blanks around a label are none of it
-    label.erase(0, label.find_first_not_of(" \t"));
-    label.erase(label.find_last_not_of(" \t") + 1);
-  }
+  for (std::string& label : labels) label = trimmed(label);
   std::erase_if(labels, [](const std::string& label) { return label.empty(); });
   if (labels.empty())
     throw WrongUse("--labels: at least one label is expected, got " +

@@ -6,6 +6,7 @@
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
+#include "train/run_folder.h"
 #include "verbs.h"
 
 namespace siglip::tools {
@@ -27,7 +28,7 @@ std::string list_path(const Settings& s) {
   const std::string list = s.out.substr(0, s.out.size() - 4) + ".txt";
   std::error_code none;
   for (const std::string& written : {s.out, list})
-    if (!s.texts.empty() && (written == s.texts || fs::equivalent(written, s.texts, none)))
+    if (!s.texts.empty() && is_same_path(written, s.texts))
       throw WrongUse("--out: a file that is not also read is expected, got " + written + ", which --texts names");
   if (fs::exists(list, none) && !fs::exists(s.out, none))
     throw WrongUse("--out: a name is expected whose list of rows, " + list + ", is free or lies beside its .npy, got " + s.out);

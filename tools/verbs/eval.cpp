@@ -60,8 +60,10 @@ TrainConfig configured(const Settings& s, TrainConfig config) {
   override(config.image_column, s.image_column);
   override(config.text_column, s.text_column);
   override(config.text_template, s.text_template);
-  if (config.data.empty()) checkpoint_folder(s.run);  // says what is there instead of a run
-  if (config.data.empty()) throw WrongUse("--data: a folder or table of pictures and texts is expected, got nothing");
+  if (config.data.empty()) {
+    checkpoint_folder(s.run);  // says what is there instead of a run
+    throw WrongUse("--data: a folder or table of pictures and texts is expected, got nothing");
+  }
   return config;
 }
 

@@ -42,9 +42,9 @@ std::vector<std::string> not_compared(const CaseMatch& c) {
   std::error_code none;
   if (!c.problem.empty() || !std::filesystem::exists(c.name + "/model", none) || std::filesystem::exists(c.name + "/train.json", none)) return {};
   std::vector<std::string> missing;
-  for (const char* prefix : {"image_embeds", "text_embeds", "logits_per_", "loss", "hidden.vision.", "hidden.text.", "grad."})
+  for (const std::string prefix : {"image_embeds", "text_embeds", "logits_per_", "loss", "hidden.vision.", "hidden.text.", "grad."})
     if (std::none_of(c.tensors.begin(), c.tensors.end(), [&](const TensorMatch& m) { return m.tensor.starts_with(prefix); }))
-      missing.push_back(std::string(prefix).ends_with('.') || std::string(prefix).ends_with('_') ? std::string(prefix) + "*" : prefix);
+      missing.push_back(prefix.ends_with('.') || prefix.ends_with('_') ? prefix + "*" : prefix);
   return missing;
 }
 

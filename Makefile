@@ -2,6 +2,7 @@
 #
 #   make test CXX=g++          with another compiler (the build folder is configured anew)
 #   make demo DEMO_FLAGS="…"   any flag of `siglip train`
+#   make test CMAKE_FLAGS="…"  any option of CMakeLists.txt
 ifeq ($(origin CXX),default)
 CXX := clang++
 endif
@@ -9,6 +10,7 @@ BUILD ?= build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 PYTHON ?= python3
+CMAKE_FLAGS ?=
 # CMake builds the CUDA backend wherever nvcc is. That takes nvcc two to four minutes, so the door asks for it where there is a device to run it on;
 # `make build SIGLIP_CUDA=ON` asks for it anywhere.
 cuda_wanted := $(SIGLIP_CUDA)
@@ -17,7 +19,7 @@ SIGLIP_CUDA ?= $(if $(wildcard /dev/nvidiactl),AUTO,OFF)
 DEMO_FLAGS ?=
 SHAPES_FLAGS ?=
 
-.PHONY: help deps configure build demo demo-shapes test test-cuda gpu-report gpu-bundle goldens reference-python \
+.PHONY: help deps configure build demo demo-shapes test test-fresh test-cuda gpu-report gpu-bundle goldens reference-python \
   reference-python-older test-reference test-tokenizers test-full bench bench-reference lint install
 .DEFAULT_GOAL := help
 
@@ -26,13 +28,13 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 deps: ## install the packages that are missing (apt; elsewhere: say which)
-	@CXX="$(CXX)" sh tools/deps.sh
+	@CXX="$(CXX)" sh tools/deps.sh $(MAKECMDGOALS)
 
 # A build folder belongs to one compiler; another one starts from nothing.
 configure: deps
 	@if [ ! -f $(BUILD)/cmake_install.cmake ] || \
 	    [ "$$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' $(BUILD)/CMakeCache.txt)" != "$$(command -v $(firstword $(CXX)))" ]; then \
-	  CXX="$(CXX)" cmake --fresh -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DSIGLIP_CUDA=$(SIGLIP_CUDA); \
+	  CXX="$(CXX)" cmake --fresh -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release $(CMAKE_FLAGS) -DSIGLIP_CUDA=$(SIGLIP_CUDA); \
 	elif [ -n "$(cuda_wanted)" ] && ! grep -q '^SIGLIP_CUDA:STRING=$(cuda_wanted)$$' $(BUILD)/CMakeCache.txt; then \
 	  cmake -S . -B $(BUILD) -DSIGLIP_CUDA=$(cuda_wanted); \
 	fi
@@ -48,9 +50,15 @@ demo-shapes: build ## train on drawn scenes of coloured shapes
 	@[ -d data/shapes ] || $(BUILD)/siglip data shapes --out data/shapes
 	@$(BUILD)/siglip train --config data/demo-shapes.json --data data/shapes --name demo-shapes $(SHAPES_FLAGS)
 
+# Packages may have come since the folder was configured, and with them tests: CMake looks again.
 test: configure ## build everything and run all tests
+	@cmake -S . -B $(BUILD) $(CMAKE_FLAGS) > $(BUILD)/configured.log || { cat $(BUILD)/configured.log; exit 1; }
 	@cmake --build $(BUILD) --parallel $(JOBS)
 	@OMP_WAIT_POLICY=passive ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
+
+SUITE ?= bookworm
+test-fresh: ## the README's two commands on a bare Debian, as root and as a user (SUITE=trixie: Debian 13; needs root and mmdebstrap)
+	@sh tools/fresh_machine.sh $(SUITE)
 
 # Without network nothing can be installed, and what is there may do: CMake says what it lacks.
 test-cuda: ## build with the CUDA backend; both backends compared and the unit tests, where there is a device

@@ -1,12 +1,12 @@
-# The link of the program with its CUDA pages: cmake -DRELEASE=build -DCUDA=build-cuda-ci -P tests/cuda_link.cmake
-# The C++ objects are those of a release build that is there, without a second one of minutes; the pages are compiled already, in build-cuda-ci. The
+# The link of the program with its CUDA pages: cmake -DBUILD=build-asan -DCUDA=build-cuda-ci -P tests/cuda_link.cmake
+# The C++ objects are those of a build that is there, without a second one of minutes; the pages are compiled already, in build-cuda-ci. The
 # program must link without a word and say that it has the backend; without one of the pages, the link must fail and name that page's kernels.
-foreach(folder RELEASE CUDA)
+foreach(folder BUILD CUDA)
   get_filename_component(${folder} ${${folder}} ABSOLUTE)
 endforeach()
 set(there ${CUDA}/link)
 file(MAKE_DIRECTORY ${there})
-file(READ ${RELEASE}/tools/CMakeFiles/siglip_program.dir/link.txt command)
+file(READ ${BUILD}/tools/CMakeFiles/siglip_program.dir/link.txt command)
 separate_arguments(command UNIX_COMMAND "${command}")
 foreach(library cublas cudart_static)
   file(STRINGS ${CUDA}/CMakeCache.txt ${library} REGEX "^CUDA_${library}_LIBRARY:")
@@ -23,7 +23,7 @@ function(link program left_out result)
       message(FATAL_ERROR "cuda_link: the pages of ${library} are expected in ${CUDA}, got none")
     endif()
     # What the library has itself for the backend stays out.
-    file(COPY ${RELEASE}/lib${library}.a DESTINATION ${there})
+    file(COPY ${BUILD}/lib${library}.a DESTINATION ${there})
     set(names none.cpp.o)
     foreach(page IN LISTS pages)
       get_filename_component(name ${page} NAME)
@@ -48,7 +48,7 @@ function(link program left_out result)
       list(APPEND words ${word})
     endif()
   endforeach()
-  execute_process(COMMAND ${words} ${cublas} ${cudart_static} -ldl -lrt -lpthread WORKING_DIRECTORY ${RELEASE}/tools RESULT_VARIABLE status
+  execute_process(COMMAND ${words} ${cublas} ${cudart_static} -ldl -lrt -lpthread WORKING_DIRECTORY ${BUILD}/tools RESULT_VARIABLE status
     ERROR_VARIABLE said OUTPUT_VARIABLE said)
   set(${result}_status ${status} PARENT_SCOPE)
   set(${result}_said "${said}" PARENT_SCOPE)

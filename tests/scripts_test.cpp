@@ -29,11 +29,12 @@ struct Scripts {
     const int status = std::system(("cd " + folder.path + " && { " + line + "\n} >.out 2>&1 </dev/null").c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, contents(".out")};
   }
-  // tools/deps.sh on a machine that has nothing but these commands.
-  Outcome deps() const {
-    command("tr", "exec /usr/bin/tr \"$@\"");
-    return (*this)("unset CXX; PATH=$PWD/bin SIGLIP_DEPS_ROOT=/nowhere /bin/sh " SIGLIP_SOURCE_FOLDER "/tools/deps.sh");
+  // A script of tools/ on a machine that has nothing but these commands.
+  Outcome tool(const std::string& line) const {
+    for (const char* name : {"dirname", "tr", "uname"}) command(name, std::string("exec /usr/bin/") + name + " \"$@\"");
+    return (*this)("unset CXX; PATH=$PWD/bin SIGLIP_DEPS_ROOT=/nowhere /bin/sh " SIGLIP_SOURCE_FOLDER "/tools/" + line);
   }
+  Outcome deps(const std::string& targets = "") const { return tool("deps.sh " + targets); }
 };
 
 const char* log_call = "echo \"$0 $*\" | /bin/sed 's|.*bin/||' >> calls\n";
@@ -71,6 +72,43 @@ TEST_CASE("deps: who is not root is not surprised") {
   const std::string calls = scripts.contents("calls");
   CHECK(contains(calls, "sudo apt-get install --yes --no-install-recommends cmake"));
   CHECK(contains(calls, "sudo -n apt-get install --yes --no-install-recommends libfreetype-dev"));
+}
+
+TEST_CASE("deps: a target gets what it needs, and no more") {
+  const Scripts scripts;
+  scripts.command("id", "echo 0");
+  scripts.command("apt-get", log_call);
+  CHECK(scripts.deps("build").exit_code == 0);
+  CHECK(!contains(scripts.contents("calls"), "clang-format"));
+  CHECK(!contains(scripts.contents("calls"), "libclang-rt"));
+  CHECK(scripts.deps("lint").exit_code == 0);
+  CHECK(contains(scripts.contents("calls"), "clang-format"));
+
+  // The sanitizers' packages carry the version of the compiler, which may have come a moment ago.
+  scripts.command("apt-get", std::string(log_call) + "printf '#!/bin/sh\\necho 19.1.7\\n' > bin/clang++; /bin/chmod +x bin/clang++");
+  CHECK(scripts.deps("demo test").exit_code == 0);
+  const std::string calls = scripts.contents("calls");
+  CHECK(contains(calls, "apt-get install --yes --no-install-recommends libclang-rt-19-dev llvm-19\n"));
+  scripts.command("apt-get", "exit 100");
+  scripts.command("cmake", ":");
+  CHECK(contains(scripts.tool("deps.sh test").out, "Installing failed; please install what Debian calls:"));
+}
+
+TEST_CASE("fresh machine: what is missing is said in one line") {
+  const Scripts scripts;
+  scripts.command("id", "echo 1000");
+  const Outcome user = scripts.tool("fresh_machine.sh");
+  CHECK(user.out == "fresh machine: root's rights are needed to make a root folder (sudo make test-fresh)\n");
+  CHECK(user.exit_code == 1);
+  scripts.command("id", "echo 0");
+  CHECK(scripts.tool("fresh_machine.sh").out == "fresh machine: mmdebstrap is needed, which is not installed\n");
+  for (const char* name : {"mmdebstrap", "apt-get", "git", "sed", "sort"}) scripts.command(name, ":");
+  scripts.command("unshare", "exit 1");
+  CHECK(scripts.tool("fresh_machine.sh check").out == "fresh machine: the right to mount is needed, which containers often lack\n");
+  scripts.command("unshare", ":");
+  CHECK(scripts.tool("fresh_machine.sh trixie").out ==
+        "fresh machine: Debian's package sources are expected on this machine (apt-get update), got none\n");
+  CHECK(scripts.tool("fresh_machine.sh jessie").out == "fresh machine: bookworm, trixie, root, user or check is expected, got jessie\n");
 }
 
 TEST_CASE("lint: an include that breaks the order of rooms is named") {
@@ -112,25 +150,38 @@ TEST_CASE("ci: a failing lint is counted, and the closing line comes all the sam
   fs::create_directory(scripts.folder / ".ci");
   fs::create_directory(scripts.folder / "src");
   fs::copy_file(SIGLIP_SOURCE_FOLDER "/.ci/run", scripts.folder / ".ci/run");
+  scripts.command("mmdebstrap", ":");
+  const auto bare_machine = [&](const std::string& lines) { scripts.folder.write("tools/fresh_machine.sh", "[ $1 != check ] || exit 0\n" + lines); };
+  bare_machine("echo '100% tests passed, 0 tests failed out of 3'");
   scripts.command("cmake", ":");
   scripts.command("nvcc", ":");  // where there is one, the CUDA pages are a step
   scripts.command("ctest", "echo '67% tests passed, 1 tests failed out of 3'; exit 8");
-  scripts.command("make", "case $1 in lint) exit 1 ;; test) echo '100% tests passed, 0 tests failed out of 3' ;; esac");
-  const Outcome run = scripts("PATH=$PWD/bin:$PATH bash .ci/run");
+  scripts.command("make", "[ $1 != lint ]");
+  const std::string ci = "PATH=$PWD/bin:$PATH bash .ci/run";
+  const Outcome run = scripts(ci);
   CHECK(run.exit_code == 1);
   CHECK(run.out.ends_with("\n8 passed, 2 failed, 0 skipped\n"));
 
   scripts.command("ctest", "echo '100% tests passed, 0 tests failed out of 1'");
-  scripts.command("make", "case $1 in test) printf '100%% tests passed, 0 tests failed out of 3\\n\\n\\t  2 - cuda_parity (Skipped)\\n' ;; esac");
-  const Outcome good = scripts("PATH=$PWD/bin:$PATH bash .ci/run");
+  scripts.command("make", ":");
+  bare_machine("printf '100%% tests passed, 0 tests failed out of 3\\n\\n\\t  2 - cuda_parity (Skipped)\\n'");
+  const Outcome good = scripts(ci);
   CHECK(good.exit_code == 0);
   CHECK(good.out.ends_with("\n7 passed, 0 failed, 1 skipped\n"));
 
+  // The tests passed, but what they ran in did not end well.
+  bare_machine("echo '100% tests passed, 0 tests failed out of 3'; exit 3");
+  CHECK(contains(scripts(ci).out, "failed: bare_machine, exit status 3\n"));
+  // Where no bare machine can be made.
+  scripts.folder.write("tools/fresh_machine.sh", "exit 1");
+  scripts.command("make", "[ $1 != test ] || echo '100% tests passed, 0 tests failed out of 3'");
+  CHECK(scripts(ci).out.ends_with("\n8 passed, 0 failed, 1 skipped\n"));
+
+  bare_machine("exit 1");
   scripts.command("cmake", "exit 1");
-  CHECK(scripts("PATH=$PWD/bin:$PATH bash .ci/run")
-            .out.ends_with("failed: release came to no tests\nfailed: sanitized came to no tests\nfailed: cuda_pages\nfailed: cuda_architectures\n2 "
-                           "passed, 4 failed, 0 "
-                           "skipped\n"));
+  CHECK(
+      scripts(ci).out.ends_with("failed: bare_machine came to no tests\nfailed: sanitized came to no tests\nfailed: cuda_pages\n"
+                                "failed: cuda_architectures\n2 passed, 4 failed, 0 skipped\n"));
 }
 
 TEST_CASE("make: bench measures what the README says of speed") {

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing, and asks for nothing where nothing is. Names are Debian's.
+# Installs the packages that a target of the Makefile lacks: sh tools/deps.sh [TARGET]... Does nothing where nothing is missing.
+# Names are Debian's.
 set -eu
 CXX=${CXX:-clang++}
 needed="" optional=""
@@ -24,7 +25,7 @@ case ${CXX##* } in
     has_file /usr/lib/llvm-*/lib/libomp.so /usr/lib*/libomp.so /usr/local/lib/libomp.* /opt/homebrew/lib/libomp.* || needed="$needed libomp-dev" ;;
   *) has_command "${CXX%% *}" || needed="$needed g++" ;;
 esac
-has_command clang-format || needed="$needed clang-format"
+case " $* " in *" lint "*) has_command clang-format || needed="$needed clang-format" ;; esac
 has_header Eigen/Core eigen3/Eigen/Core || needed="$needed libeigen3-dev"
 has_header stb_image.h stb/stb_image.h || needed="$needed libstb-dev"
 has_header doctest/doctest.h || needed="$needed doctest-dev"
@@ -38,16 +39,19 @@ has_header harfbuzz/hb.h hb.h || optional="$optional libharfbuzz-dev"
 has_file /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf /usr/share/fonts/*/NotoColorEmoji.ttf || optional="$optional fonts-noto-color-emoji"
 has_file /usr/share/unicode/emoji/emoji-test.txt || optional="$optional unicode-data"
 
-[ -n "$needed$optional" ] || exit 0
+# What the tests alone use. Its packages carry the compiler's version, so this is asked once the compiler is there.
+for_tests() {
+  case " $* " in *" test "* | *" fuzz "*) ;; *) return 0 ;; esac
+  case ${CXX##* } in *clang*) ;; *) return 0 ;; esac
+  version=$("${CXX##* }" -dumpversion 2> /dev/null) || return 0
+  version=${version%%.*}
+  has_file "$("${CXX##* }" -print-file-name="libclang_rt.tsan-$(uname -m).a")" || echo " libclang-rt-$version-dev"
+  has_command llvm-symbolizer || has_file "/usr/lib/llvm-$version/bin/llvm-symbolizer" || echo " llvm-$version"
+}
 
 as_root=""
 [ "$(id -u)" = 0 ] || as_root=sudo
-if ! has_command apt-get || { [ -n "$as_root" ] && ! has_command "$as_root"; }; then
-  [ -z "$optional" ] || echo "For the emoji data set, please install what Debian calls:$optional" >&2
-  [ -n "$needed" ] || exit 0
-  echo "Please install what Debian calls:$needed" >&2
-  exit 1
-fi
+can_install() { has_command apt-get && { [ -z "$as_root" ] || has_command "$as_root"; }; }
 
 export DEBIAN_FRONTEND=noninteractive
 # The list of packages may be old or empty: then it is brought up to date, once.
@@ -56,12 +60,28 @@ install_packages() {
   $as_root apt-get update --quiet < /dev/null && $as_root apt-get install --yes --no-install-recommends "$@" < /dev/null
 }
 
+# install_optional WHAT CONSEQUENCE PACKAGE…: only warns.
+install_optional() {
+  what=$1 consequence=$2
+  shift 2
+  [ $# -gt 0 ] || return 0
+  if ! can_install; then
+    echo "For $what, please install what Debian calls: $*" >&2
+    return 0
+  fi
+  echo "Installing, for $what: $*"
+  # Nobody is asked for a password for what is optional.
+  ( [ -z "$as_root" ] || as_root="sudo -n"; install_packages "$@" ) || echo "Installing failed; $consequence without: $*" >&2
+}
+
 if [ -n "$needed" ]; then
+  if ! can_install; then
+    install_optional "the emoji data set" "" $optional
+    echo "Please install what Debian calls:$needed" >&2
+    exit 1
+  fi
   echo "Installing:$needed"
   install_packages $needed || { echo "Installing failed; please install what Debian calls:$needed" >&2; exit 1; }
 fi
-if [ -n "$optional" ]; then
-  echo "Installing, for the emoji data set:$optional"
-  [ -z "$as_root" ] || as_root="sudo -n"  # nobody is asked for a password for what is optional
-  install_packages $optional || echo "Installing failed; everything but the emoji data set works without:$optional" >&2
-fi
+install_optional "the emoji data set" "everything but the emoji data set works" $optional
+install_optional "the tests under sanitizers" "these tests are skipped" $(for_tests "$@")

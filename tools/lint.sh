@@ -43,7 +43,7 @@ may_include() {
     breach "${found%:*}: src/$room does not include ${found##*:}"
   done
 }
-may_include core "real error config rng tensor tape kernels.h core cuda"
+may_include core "real error version config rng tensor tape kernels.h core cuda"
 may_include cuda "real error kernels.h kernels.inc core cuda"
 may_include ops "error tape ops kernels.h core cuda check"
 may_include loss "error tensor tape ops loss kernels.h core cuda check loss"
@@ -61,7 +61,7 @@ done
 
 # A public header includes those before it, and the standard library.
 before=' '
-for header in real error config rng pixels tensor tape tokenizer ops loss optim metrics data checkpoint nn model train check doctor; do
+for header in real error version config rng pixels tensor tape tokenizer ops loss optim metrics data checkpoint nn model train check doctor; do
   for found in $(sed -nE 's/^#include ["<]([^">]+)[">].*/\1/p' include/siglip/$header.h); do
     case $found in
       siglip/*.h) case $before in *" ${found#siglip/} "*) ;; *) breach "include/siglip/$header.h: does not include $found" ;; esac ;;

@@ -49,3 +49,4 @@
 #include "siglip/tensor.h"
 #include "siglip/tokenizer.h"
 #include "siglip/train.h"
+#include "siglip/version.h"

@@ -1,36 +1,11 @@
 // version.cpp — siglip --version.
 #include "siglip/error.h"
 #include "siglip/tensor.h"
+#include "siglip/version.h"
 #include "verbs.h"
 
 namespace siglip::tools {
 namespace {
-const char* compiler() {
-#if defined(__clang__)
-  return "clang " __clang_version__;
-#else
-  return "g++ " __VERSION__;
-#endif
-}
-
-const char* instruction_set() {
-#if defined(__AVX512F__)
-  return "AVX-512";
-#elif defined(__AVX2__) && defined(__FMA__)
-  return "AVX2, FMA";
-#elif defined(__AVX__)
-  return "AVX";
-#elif defined(__ARM_FEATURE_SVE)
-  return "SVE";
-#elif defined(__ARM_NEON)
-  return "NEON";
-#elif defined(__SSE2__)
-  return "SSE2";
-#else
-  return "no vectors";
-#endif
-}
-
 std::string cuda_backend() {
   if (!built_for(Device::cuda)) return "no (this build has none)";
   try {
@@ -45,7 +20,9 @@ std::string cuda_backend() {
 }  // namespace
 
 std::string version() {
-  return std::string("siglip ") + SIGLIP_VERSION + "\ncompiler         " + compiler() + "\ninstruction set  " + instruction_set() +
-         "\nthreads          " + std::to_string(threads()) + "\nCUDA backend     " + cuda_backend();
+  const BuildInfo build = build_info();
+  return "siglip " + build.version + "\ncompiler         " + build.compiler + "\ninstruction set  " + build.instruction_set + "\nlibrary          " +
+         (build.file.empty() ? "part of the program" : build.file) + "\nthreads          " + std::to_string(threads()) + "\nCUDA backend     " +
+         cuda_backend();
 }
 }  // namespace siglip::tools

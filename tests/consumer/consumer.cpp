@@ -1,7 +1,6 @@
 // The loss of two pairs through the library, in float and in double: 1.419135, as worked out in src/loss/sigmoid_loss.cpp.
 #include <cmath>
 #include <cstdio>
-#include "siglip/data.h"
 #include "siglip/loss.h"
 
 int main() {

@@ -1,11 +1,16 @@
 #!/bin/sh
-# Installs the packages that a target of the Makefile lacks: sh tools/deps.sh [TARGET]... Does nothing where nothing is missing.
-# Names are Debian's.
+# Installs the packages that a target of the Makefile lacks: sh tools/deps.sh [TARGET]... `deps` is all targets together. Does nothing where
+# nothing is missing. Names are Debian's.
 set -eu
 CXX=${CXX:-clang++}
 needed="" optional=""
 root=${SIGLIP_DEPS_ROOT:-}  # where to look; the tests look elsewhere
 
+targets=" $* "
+serves() {  # one of the targets is called for
+  for target in "$@" deps; do case $targets in *" $target "*) return 0 ;; esac; done
+  return 1
+}
 has_command() { command -v "$1" > /dev/null 2>&1; }
 has_file() {  # one of the paths exists
   for path in "$@"; do [ -e "$root$path" ] && return 0; done
@@ -25,7 +30,7 @@ case ${CXX##* } in
     has_file /usr/lib/llvm-*/lib/libomp.so /usr/lib*/libomp.so /usr/local/lib/libomp.* /opt/homebrew/lib/libomp.* || needed="$needed libomp-dev" ;;
   *) has_command "${CXX%% *}" || needed="$needed g++" ;;
 esac
-case " $* " in *" lint "*) has_command clang-format || needed="$needed clang-format" ;; esac
+! serves lint || has_command clang-format || needed="$needed clang-format"
 has_header Eigen/Core eigen3/Eigen/Core || needed="$needed libeigen3-dev"
 has_header stb_image.h stb/stb_image.h || needed="$needed libstb-dev"
 has_header doctest/doctest.h || needed="$needed doctest-dev"
@@ -33,7 +38,7 @@ has_header CLI/CLI.hpp || needed="$needed libcli11-dev"
 has_header zip.h || needed="$needed libzip-dev"
 has_header sentencepiece_processor.h || needed="$needed libsentencepiece-dev"
 has_header nlohmann/json.hpp || needed="$needed nlohmann-json3-dev"
-# For the emoji data set alone.
+# For the emoji data set.
 has_header freetype2/ft2build.h ft2build.h || optional="$optional libfreetype-dev"
 has_header harfbuzz/hb.h hb.h || optional="$optional libharfbuzz-dev"
 has_file /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf /usr/share/fonts/*/NotoColorEmoji.ttf || optional="$optional fonts-noto-color-emoji"
@@ -41,7 +46,7 @@ has_file /usr/share/unicode/emoji/emoji-test.txt || optional="$optional unicode-
 
 # What the tests alone use. Its packages carry the compiler's version, so this is asked once the compiler is there.
 for_tests() {
-  case " $* " in *" test "* | *" fuzz "*) ;; *) return 0 ;; esac
+  serves test fuzz || return 0
   case ${CXX##* } in *clang*) ;; *) return 0 ;; esac
   version=$("${CXX##* }" -dumpversion 2> /dev/null) || return 0
   version=${version%%.*}
@@ -84,4 +89,4 @@ if [ -n "$needed" ]; then
   install_packages $needed || { echo "Installing failed; please install what Debian calls:$needed" >&2; exit 1; }
 fi
 install_optional "the emoji data set" "everything but the emoji data set works" $optional
-install_optional "the tests under sanitizers" "these tests are skipped" $(for_tests "$@")
+install_optional "the tests under sanitizers" "these tests are skipped" $(for_tests)

@@ -106,6 +106,7 @@ for who in $people; do
   cp "$work/siglip.bundle" "$work/commands.sh" "$work/$who/"
   cp "$work/apt.conf" "$work/$who/etc/apt/apt.conf.d/50fresh-machine"
   cp /etc/resolv.conf "$work/$who/etc/resolv.conf"
+  printf '[advice]\n\tdetachedHead = false\n' > "$work/$who/etc/gitconfig"
   say "$suite, as $who"
   in_namespace sh tools/fresh_machine.sh --in-namespace "$work/$who" "$who" || status=1
   [ ! -f "$work/$who/tmp/seconds" ] || sed "s/^/fresh machine: $suite, as $who: /" "$work/$who/tmp/seconds" | tee -a "$work/summary"

@@ -387,6 +387,17 @@ void print_table(std::ostream& out, const std::vector<std::vector<std::string>>&
   }
 }
 
+std::string json_text(const Json& value, int indent) {
+  try {
+    return value.dump(indent);
+  } catch (const Json::type_error&) {
+    std::cerr << "note: JSON is UTF-8: other bytes of names are U+FFFD in it\n";
+    return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+  }
+}
+
+void print_json(const Json& value) { std::cout << json_text(value, 2) << '\n'; }
+
 namespace {
 std::string printed(const char* format, int digits, double value) {
   char text[64];

@@ -178,18 +178,18 @@ void require_same_config(const TrainConfig& config, const Json& saved, const std
   for (const auto& [key, value] : saved.items()) {
     const bool free = may_change(key) || key == "data" || key == "out" || key == "name" || key == "strict";
     if (!free && now.at(key) != value)
-      fail(run + "/train.json", key, " = ", value.dump(), " as the run began with is expected, got ", now.at(key).dump());
+      fail(run + "/train.json", key, " = ", brief(value), " as the run began with is expected, got ", brief(now.at(key)));
   }
 }
 
 void read_state(Session& s, const Json& state, const std::string& path) {
-  require(state.at("version") == 3, path, "version 3 is expected, got ", state.at("version").dump());
+  require(state.at("version") == 3, path, "version 3 is expected, got ", brief(state.at("version")));
   require_same_config(s.config, state.at("config"), s.run->path());
   require(state.at("data_fingerprint") == s.fingerprint, path, "the data the run began with is expected (fingerprint ",
           state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", s.fingerprint, ")");
   s.step = state.at("step");
   require(s.step >= 0 && s.step <= s.config.steps, path, "a step from 0 to ", s.config.steps, " is expected, got ", s.step);
-  require(state.at("adam_steps") == s.step, path, "adam_steps = step = ", s.step, " is expected, got ", state.at("adam_steps").dump());
+  require(state.at("adam_steps") == s.step, path, "adam_steps = step = ", s.step, " is expected, got ", brief(state.at("adam_steps")));
   s.optimizer.set_steps(s.step);
   s.moving_loss = state.at("moving_loss");
   s.best_score = state.at("best_score");

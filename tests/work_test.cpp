@@ -10,6 +10,33 @@
 #include "siglip/data.h"
 using namespace siglip;
 
+namespace {
+std::string segment(int kind, const std::string& data) {
+  return "\xFF" + std::string(1, static_cast<char>(kind)) + big_endian(data.size() + 2, 2) + data;
+}
+
+// A gray progressive JPEG whose scans hold next to nothing.
+std::string many_scans(std::size_t edge, int scans) {
+  std::string file = "\xFF\xD8" + segment(0xDB, std::string(1, '\0') + std::string(64, '\1'));
+  file += segment(0xC2, "\b" + big_endian(edge, 2) + big_endian(edge, 2) + std::string("\1\1\x11\0", 4));
+  file += segment(0xC4, "\x10\1" + std::string(15, '\0') + "\xE0");
+  for (int i = 0; i < scans; ++i) file += segment(0xDA, std::string("\1\1\0\1\x3F\x10", 6)) + std::string(1, '\0');
+  while (file.size() < edge * edge / 512 + 10) file += segment(0xFE, std::string(60000, 'x'));
+  return file + "\xFF\xD9";
+}
+std::string problem(const std::string& file) {
+  return complaint_of([&] { decode_image(reinterpret_cast<const std::uint8_t*>(file.data()), file.size(), "x"); });
+}
+}  // namespace
+
+TEST_CASE("image: the scans of a JPEG may go through 2^25 blocks") {
+  const std::string refused = "x: at most 2^25 blocks in all scans of a JPEG are expected, got more";
+  CHECK(problem(many_scans(8192, 33)) == refused);
+  CHECK(problem(many_scans(8192, 500)) == refused);
+  CHECK(problem(many_scans(1024, 2049)) == refused);
+  CHECK(problem(many_scans(64, 5000)) == "nothing");
+}
+
 #ifdef SIGLIP_PROGRAM_FOLDER
 TEST_CASE("cli: a table of sixty thousand rows is printed in time") {
   const Shell shell;

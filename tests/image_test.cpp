@@ -144,6 +144,17 @@ TEST_CASE("image: damage") {
   }
 }
 
+TEST_CASE("image: chunks of a PNG's data may be empty") {
+  const std::string chunk = png_chunk("IDAT", "");
+  for (const std::string name : {"IDAT", "IEND"}) {
+    std::string file = red;
+    file.insert(file.find(name) - 4, chunk + chunk);
+    CHECK(decode(file).rgb == decode(red).rgb);
+  }
+  CHECK(problem("\x89PNG\r\n\x1A\n" + png_chunk("IHDR", big_endian(1) + big_endian(1) + bytes({8, 2, 0, 0, 0})) + chunk + png_chunk("IEND", ""))
+            .starts_with("x: a PNG that can be decoded is expected, got: "));
+}
+
 TEST_CASE("image: a file cut off anywhere is refused") {
   const std::string cut_png = encode_png(resize(decode(jpeg_baseline), 50, 40, Filter::bicubic));
   for (const std::string& file : {cut_png, jpeg_baseline, jpeg_progressive})

@@ -4,11 +4,65 @@
 #include <cstring>
 #include <ctime>
 #include "bytes.h"
+#include "core/hash.h"
+#include "data/bpe.h"
 #include "io/checksum.h"
 #include "shell.h"
 #include "siglip/checkpoint.h"
 #include "siglip/data.h"
 using namespace siglip;
+
+TEST_CASE("hash: the published values of SipHash") {
+  const HashKey key{0x0706050403020100, 0x0F0E0D0C0B0A0908};
+  std::string text;
+  for (char c = 0; c < 15; ++c) text.push_back(c);
+  CHECK(siphash<2, 4>(key, text) == 0xA129CA6149BE45E5);  // appendix A of the paper
+  CHECK(siphash<2, 4>(key, "") == 0x726FDB47DD0E0E31);
+  CHECK(siphash(key, text) != siphash({key.first + 1, key.second}, text));
+  CHECK(siphash(key, text) != siphash({key.first, key.second + 1}, text));
+  CHECK(KeyedHash()("a") == KeyedHash()("a"));
+}
+
+// Pieces of eight bytes that all met in one place under a hash that multiplied words by 2^64 / golden ratio.
+static std::vector<std::string> colliding_pieces(std::size_t count) {
+  constexpr std::uint64_t factor = 0x9E3779B97F4A7C15;
+  std::uint64_t inverse = factor, x = 88172645463325252;
+  for (int i = 0; i < 6; ++i) inverse *= 2 - factor * inverse;
+  const std::uint64_t begun = std::rotl(8 * factor, 23), mask = std::bit_ceil(2 * count + 2) - 1;
+  std::vector<std::string> pieces;
+  while (pieces.size() < count) {
+    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+    const std::uint64_t high = x & ~mask, hash = high | (high >> 32 & mask);
+    const std::uint64_t word = (std::rotr(hash * inverse, 23) * inverse) ^ begun;
+    std::string piece(8, '\0');
+    std::memcpy(piece.data(), &word, 8);
+    pieces.push_back(piece);
+  }
+  return pieces;
+}
+
+TEST_CASE("bpe: no file can make its pieces or its rules meet in one place of a table") {
+  const std::vector<std::string> pieces = colliding_pieces(20000);
+  PieceTable table(pieces.size());
+  std::int32_t id = 0;
+  for (const std::string& piece : pieces) REQUIRE(table.insert(piece, id++));
+  CHECK(table.longest_search() < 200);
+  CHECK(table.find(pieces[7]) == 7);
+  CHECK(table.find("none") == -1);
+
+  // Of all pairs of 3,000 pieces those that such a hash puts into the first slots.
+  constexpr std::size_t count = 20000;
+  RuleTable rules(count);
+  std::uint32_t rank = 0;
+  for (std::int32_t left = 0; left < 3000 && rank < count; ++left)
+    for (std::int32_t right = 0; right < 3000 && rank < count; ++right) {
+      const std::uint64_t hash = (static_cast<std::uint64_t>(left) << 32 | static_cast<std::uint64_t>(right)) * 0x9E3779B97F4A7C15;
+      if (((hash ^ hash >> 32) & (std::bit_ceil(count * 3 / 2 + 2) - 1)) < 128) rules.insert({left, right, 1}, rank++);
+    }
+  CHECK(rank == count);
+  CHECK(rules.longest_search() < 2000);
+  CHECK(rules.find(3000, 3000) == nullptr);
+}
 
 namespace {
 std::string segment(int kind, const std::string& data) {

@@ -5,6 +5,7 @@
 #include <ctime>
 #include "bytes.h"
 #include "core/hash.h"
+#include "data/added_tokens.h"
 #include "data/bpe.h"
 #include "io/checksum.h"
 #include "shell.h"
@@ -62,6 +63,33 @@ TEST_CASE("bpe: no file can make its pieces or its rules meet in one place of a 
   CHECK(rank == count);
   CHECK(rules.longest_search() < 2000);
   CHECK(rules.find(3000, 3000) == nullptr);
+}
+
+TEST_CASE("added tokens: thousands of them cost a text no more than a few") {
+  std::vector<AddedToken> tokens;
+  for (std::int32_t i = 0; i < 12110; ++i) tokens.push_back({"<" + std::string(static_cast<std::size_t>(i % 200), 'a') + std::to_string(i), i});
+  const AddedTokens added(tokens, "x");
+  REQUIRE(added.at_front("<2000b") != nullptr);
+  CHECK(added.at_front("<2000b")->id == 2000);
+  CHECK(added.at_front("<200b")->id == 200);
+  REQUIRE(added.find("<aaa3") != nullptr);
+  CHECK(added.find("<aaa3")->id == 3);
+  CHECK(added.find("<aaa") == nullptr);
+  CHECK(added.at_front("a<0") == nullptr);
+  CHECK(added.at_front("") == nullptr);
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "<" + std::string(99, 'a');
+  const std::clock_t begin = std::clock();  // of this process: other ones do not count
+  int found = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) found += added.at_front(std::string_view(text).substr(at)) != nullptr;
+  CHECK(found == 0);
+  CHECK(std::clock() - begin < 2 * CLOCKS_PER_SEC);
+  CHECK(complaint_of([] { AddedTokens({{"a", 1}, {"a", 2}}, "x"); }) == "x: each added token once is expected, got \"a\" twice");
+  CHECK(complaint_of([] { AddedTokens({{"", 1}}, "x"); }) == "x: added tokens of 1 to 256 bytes are expected, got 0 of \"\"");
+  CHECK(contains(complaint_of([] {
+                   AddedTokens({{std::string(257, 'a'), 1}}, "x");
+                 }),
+                 "x: added tokens of 1 to 256 bytes are expected, got 257 of "));
 }
 
 namespace {

@@ -119,6 +119,17 @@ TEST_CASE("image: the scans of a JPEG may go through 2^25 blocks") {
   CHECK(problem(many_scans(64, 5000)) == "nothing");
 }
 
+TEST_CASE("checksums: a list that names a file twice is refused") {
+  const TemporaryFolder folder;
+  folder.write("a", "1");
+  folder.write("b", "2");
+  write_checksums(folder.path);
+  CHECK(complaint_of([&] { verify_checksums(folder.path); }) == "nothing");
+  const std::string list = read_file(folder / "checksums.txt");
+  write_file(folder / "checksums.txt", list + list);
+  CHECK(complaint_of([&] { verify_checksums(folder.path); }, folder.path) == "checksums.txt: each file once is expected, got \"a\" twice");
+}
+
 #ifdef SIGLIP_PROGRAM_FOLDER
 TEST_CASE("cli: a table of sixty thousand rows is printed in time") {
   const Shell shell;

@@ -144,6 +144,17 @@ TEST_CASE("image: damage") {
   }
 }
 
+TEST_CASE("image: chunks of a PNG's data may be empty") {
+  const std::string chunk = png_chunk("IDAT", "");
+  for (const std::string name : {"IDAT", "IEND"}) {
+    std::string file = red;
+    file.insert(file.find(name) - 4, chunk + chunk);
+    CHECK(decode(file).rgb == decode(red).rgb);
+  }
+  CHECK(problem("\x89PNG\r\n\x1A\n" + png_chunk("IHDR", big_endian(1) + big_endian(1) + bytes({8, 2, 0, 0, 0})) + chunk + png_chunk("IEND", ""))
+            .starts_with("x: a PNG that can be decoded is expected, got: "));
+}
+
 TEST_CASE("image: a file cut off anywhere is refused") {
   const std::string cut_png = encode_png(resize(decode(jpeg_baseline), 50, 40, Filter::bicubic));
   for (const std::string& file : {cut_png, jpeg_baseline, jpeg_progressive})
@@ -156,10 +167,6 @@ TEST_CASE("image: bombs are refused before they cost memory or time") {
   CHECK(problem(png(65535, 65535, 8, 0, "")) == "x: 1 to 2^26 pixels are expected, got 65535 x 65535");
   const std::string wide = png(8000, 8000, 1, 0, "");
   CHECK(problem(wide) == "x: as much data as 8000 x 8000 pixels need is expected, got " + std::to_string(wide.size()) + " bytes");
-  const std::size_t scan = jpeg_progressive.find("\xFF\xDA"), end = jpeg_progressive.rfind("\xFF\xD9");
-  std::string scans = jpeg_progressive.substr(0, end);
-  for (int i = 0; i < 10000; ++i) scans += jpeg_progressive.substr(scan, end - scan);
-  CHECK(problem(scans + "\xFF\xD9") == "x: at most 500 scans of a JPEG are expected, got more");
 }
 
 TEST_CASE("image: a header that claims more than memory should hold, or more than the file can") {

@@ -110,6 +110,11 @@ TEST_CASE("report: ticks are round and inside") {
   CHECK(linear_ticks(0, 10, 5) == std::vector<double>{0, 2, 4, 6, 8, 10});
   CHECK(linear_ticks(-1, 1, 4) == std::vector<double>{-1, -0.5, 0, 0.5, 1});
   CHECK(linear_ticks(1, 1, 4).empty());
+  // Two neighbours among the doubles: steps between them round to one or the other.
+  const std::vector<double> close = linear_ticks(10.000000319754371, 10.000000319754372, 4);
+  for (std::size_t i = 1; i < close.size(); ++i) CHECK(close[i] > close[i - 1]);
+  const std::vector<double> vast = linear_ticks(1e300, 1.0000000000000002e300, 5);
+  for (std::size_t i = 1; i < vast.size(); ++i) CHECK(vast[i] > vast[i - 1]);
   CHECK(linear_ticks(0, std::numeric_limits<double>::infinity(), 4).empty());
   CHECK(logarithmic_ticks(0.6, 12, 8) == std::vector<double>{1, 2, 5, 10});
   CHECK(logarithmic_ticks(0.5, 2e4, 5) == std::vector<double>{1, 10, 100, 1000, 10000});

@@ -146,15 +146,27 @@ TEST_CASE("resume: a checksum sees every byte, and where it stands") {
 TEST_CASE("resume: a state that does not fit together is refused") {
   const Copy run;
   const std::string file = "run/last/training_state.json: ";
-  CHECK(run.complaint_about("version", 2) == file + "version 3 is expected, got 2");
-  CHECK(run.complaint_about("step", -1) == file + "a step from 0 to 4 is expected, got -1");
+  CHECK(run.complaint_about("version", 2) == file + "version is 3, got 2");
+  CHECK(run.complaint_about("step", -1) == file + "step is a whole number from 0 to 2^53, got -1");
   CHECK(run.complaint_about("step", 5) == file + "a step from 0 to 4 is expected, got 5");
   CHECK(run.complaint_about("step", 2) == file + "adam_steps = step = 2 is expected, got 4");
   CHECK(run.complaint_about("adam_steps", 3) == file + "adam_steps = step = 4 is expected, got 3");
   CHECK(contains(run.complaint_about("best", Json::array()), file + "the best evaluation is expected once there was one, got 0 splits"));
   CHECK(contains(run.complaint_about("best_score", -1), file + "the best evaluation is expected once there was one, got "));
-  CHECK(contains(run.complaint_about("best", 7), file + "a training state as train writes it is expected, got: "));
-  CHECK(contains(run.complaint_about("step", "four"), file + "a training state as train writes it is expected, got: "));
+  CHECK(run.complaint_about("best", 7) == file + "best is a list of objects, got 7");
+  CHECK(run.complaint_about("best", Json::array({7})) == file + "best is a list of objects, got [7]");
+  CHECK(run.complaint_about("step", "four") == file + "step is a whole number from 0 to 2^53, got \"four\"");
+  CHECK(run.complaint_about("step", 1e300) == file + "step is a whole number from 0 to 2^53, got 1e+300");
+  CHECK(run.complaint_about("adam_steps", nullptr) == file + "adam_steps is a whole number from 0 to 2^53, got null");
+  CHECK(run.complaint_about("seconds", "long") == file + "seconds is a number, got \"long\"");
+  CHECK(run.complaint_about("data_fingerprint", 1) == file + "data_fingerprint is a string, got 1");
+  CHECK(run.complaint_about("config", 1) == file + "config is an object, got 1");
+  CHECK(run.complaint_about("config", {{"lrr", 1}}) == file + "settings of a run are expected in config, got \"lrr\"");
+  Json best = parse_json(read_file(run.state), run.state)["best"];
+  best[0]["pairs"] = 1e300;
+  CHECK(run.complaint_about("best", best) == file + "best[0].pairs is a whole number from 0 to 2^53, got 1e+300");
+  best[0]["pairs"] = 1, best[0]["image_to_text"].erase("r5");
+  CHECK(run.complaint_about("best", best) == file + "best[0].image_to_text.r5 is a number, got none");
   CHECK(complaint_of([] { evaluations_json({}, 4, 1, 1); }) == "evaluation: at least one split is expected, got none");
 
   // Settings edited by hand: those that change the numbers are refused, the others are not.
@@ -322,7 +334,7 @@ TEST_CASE("report: the figures at its head are those of the checkpoint it shows"
   write_file(state, json.dump(2));
   write_checksums(run.path + "/best");
   CHECK(complaint_of([&] { report(run.path, said); }, run.folder.path) ==
-        "run/best/training_state.json: a training state as train writes it is expected, got one without a step");
+        "run/best/training_state.json: step is a whole number from 0 to 2^53, got none");
 }
 
 TEST_CASE("report: a caption that ties with others is not of the first rank") {
@@ -377,8 +389,12 @@ TEST_CASE("resume: logs that a crash cut off, and logs that are damaged") {
     return text.substr(0, begin) + line + text.substr(text.find('\n', begin));
   };
   write_file(jsonl, second_line(whole_jsonl, "{\"loss\": 1}"));
-  CHECK(run.complaint() == "run/log.jsonl:2: a row as train writes it is expected, got \"{\\\"loss\\\": 1}\"");
+  CHECK(run.complaint() == "run/log.jsonl:2: step is a whole number from 0 to 2^53, got none");
   CHECK(complaint_of([&] { read_history(run.path); }, run.folder.path) == run.complaint());
+  write_file(jsonl, second_line(whole_jsonl, "{\"step\": 1e300}"));
+  CHECK(run.complaint() == "run/log.jsonl:2: step is a whole number from 0 to 2^53, got 1e+300");
+  write_file(jsonl, second_line(whole_jsonl, "[2]"));
+  CHECK(run.complaint() == "run/log.jsonl:2: an object is expected, got [2]");
   write_file(jsonl, second_line(whole_jsonl, "{\"step\": 2,"));
   CHECK(contains(run.complaint(), "run/log.jsonl:2: valid JSON is expected, got parse error at line 1, column 12"));
   write_file(jsonl, whole_jsonl);

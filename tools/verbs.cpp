@@ -365,24 +365,38 @@ void Pictures::finish() {
 }
 
 void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& cells) {
+  struct Column {
+    std::size_t width = 0;
+    bool numbers = false;
+  };
   std::vector<std::vector<std::string>> rows = cells;
-  for (std::vector<std::string>& row : rows)
-    for (std::string& cell : row) cell = one_line(cell);
+  std::vector<Column> columns(rows.empty() ? 0 : rows[0].size(), {0, rows.size() > 1});
+  for (std::size_t r = 0; r < rows.size(); ++r)
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      rows[r][c] = one_line(rows[r][c]);
+      columns[c].width = std::max(columns[c].width, columns_of(rows[r][c]));
+      columns[c].numbers = columns[c].numbers && (r == 0 || looks_like_a_number(rows[r][c]));
+    }
   for (const std::vector<std::string>& row : rows) {
     std::string line;
     for (std::size_t c = 0; c < row.size(); ++c) {
-      std::size_t width = 0;
-      bool numbers = rows.size() > 1;
-      for (std::size_t r = 0; r < rows.size(); ++r) {
-        width = std::max(width, columns_of(rows[r][c]));
-        numbers = numbers && (r == 0 || looks_like_a_number(rows[r][c]));
-      }
-      const std::string blanks(width - columns_of(row[c]), ' ');
-      line += (c ? "  " : "") + (numbers ? blanks + row[c] : row[c] + blanks);
+      const std::string blanks(columns[c].width - columns_of(row[c]), ' ');
+      line += (c ? "  " : "") + (columns[c].numbers ? blanks + row[c] : row[c] + blanks);
     }
     out << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
   }
 }
+
+std::string json_text(const Json& value, int indent) {
+  try {
+    return value.dump(indent);
+  } catch (const Json::type_error&) {
+    std::cerr << "note: JSON is UTF-8: other bytes of names are U+FFFD in it\n";
+    return value.dump(indent, ' ', false, Json::error_handler_t::replace);
+  }
+}
+
+void print_json(const Json& value) { std::cout << json_text(value, 2) << '\n'; }
 
 namespace {
 std::string printed(const char* format, int digits, double value) {

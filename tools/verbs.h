@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <vector>
+#include "io/json.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
 
@@ -123,6 +124,9 @@ class Pictures {
 };
 /// Rows of cells in columns; the first row is the head. Columns of numbers stand to the right.
 void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& rows);
+/// JSON text cannot hold what is not UTF-8, as the name of a file may be: U+FFFD takes its place, and a note on standard error says so.
+std::string json_text(const Json& value, int indent);
+void print_json(const Json& value);
 std::string fixed(double value, int digits);
 std::string scientific(double value);
 std::string with_commas(std::int64_t value);  // 1,234,567

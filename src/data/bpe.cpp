@@ -6,29 +6,14 @@
 #include "data/bpe.h"
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <string>
 #include <utility>
+#include "core/hash.h"
 #include "data/utf8.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-constexpr std::uint64_t spread = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio: multiplying spreads neighbours over the table
 constexpr std::uint64_t no_pair = ~std::uint64_t{0};
-
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = text.size() * spread;
-  while (text.size() >= 8) {
-    std::uint64_t word;
-    std::memcpy(&word, text.data(), 8);
-    hash = (std::rotl(hash, 23) ^ word) * spread;
-    text.remove_prefix(8);
-  }
-  std::uint64_t word = 0;
-  std::memcpy(&word, text.data(), text.size());
-  hash = (std::rotl(hash, 23) ^ word) * spread;
-  return hash ^ hash >> 32;
-}
 
 bool begins_with_blank(std::string_view piece) { return piece.starts_with(blank_mark); }
 bool ends_with_blank(std::string_view piece) { return piece.ends_with(blank_mark); }
@@ -41,7 +26,7 @@ std::uint64_t pair_of(std::int32_t left, std::int32_t right) {
 PieceTable::PieceTable(std::size_t pieces) : slots_(std::bit_ceil(2 * pieces + 2)) {}
 
 std::size_t PieceTable::slot_of(std::string_view piece) const {
-  std::size_t at = hash_of(piece) & (slots_.size() - 1);
+  std::size_t at = KeyedHash()(piece) & (slots_.size() - 1);
   while (slots_[at].id >= 0 && slots_[at].piece != piece) at = (at + 1) & (slots_.size() - 1);
   return at;
 }
@@ -55,6 +40,43 @@ bool PieceTable::insert(std::string_view piece, std::int32_t id) {
 
 std::int32_t PieceTable::find(std::string_view piece) const { return slots_[slot_of(piece)].id; }
 
+std::size_t PieceTable::longest_search() const {
+  std::size_t longest = 0;
+  for (const Slot& slot : slots_)
+    if (slot.id >= 0) longest = std::max(longest, ((slot_of(slot.piece) - KeyedHash()(slot.piece)) & (slots_.size() - 1)) + 1);
+  return longest;
+}
+
+// The place of a pair is the upper bits of its product with a secret odd factor: of all such factors, few give two pairs one place.
+// source    Dietzfelbinger et al. 1997, "A reliable randomized algorithm for the closest-pair problem"
+RuleTable::RuleTable(std::size_t rules)
+    : slots_(std::bit_ceil(rules * 3 / 2 + 2), Rule{no_pair, 0, 0}),
+      factor_(process_key().first | 1),
+      shift_(65 - static_cast<int>(std::bit_width(slots_.size()))) {}
+
+std::size_t RuleTable::slot_of(std::uint64_t pair) const {
+  std::size_t at = home_of(pair);
+  while (slots_[at].pair != no_pair && slots_[at].pair != pair) at = (at + 1) & (slots_.size() - 1);
+  return at;
+}
+
+void RuleTable::insert(const Merge& merge, std::uint32_t rank) {
+  const std::uint64_t pair = pair_of(merge.left, merge.right);
+  slots_[slot_of(pair)] = {pair, rank, merge.merged};
+}
+
+const RuleTable::Rule* RuleTable::find(std::int32_t left, std::int32_t right) const {
+  const Rule& found = slots_[slot_of(pair_of(left, right))];
+  return found.pair == no_pair ? nullptr : &found;
+}
+
+std::size_t RuleTable::longest_search() const {
+  std::size_t longest = 0;
+  for (const Rule& rule : slots_)
+    if (rule.pair != no_pair) longest = std::max(longest, ((slot_of(rule.pair) - home_of(rule.pair)) & (slots_.size() - 1)) + 1);
+  return longest;
+}
+
 /// A pair that could be joined, seen from its left symbol. Heaps keep the greatest in front: of the earliest rule, then the leftmost.
 struct Bpe::Candidate {
   std::uint32_t rank;
@@ -63,14 +85,12 @@ struct Bpe::Candidate {
 };
 
 Bpe::Bpe(std::vector<std::string_view> pieces, PieceTable ids, const std::vector<Merge>& merges, const Options& options)
-    : pieces_(std::move(pieces)), ids_(std::move(ids)), rules_(std::bit_ceil(merges.size() * 3 / 2 + 2), Rule{no_pair, 0, 0}), options_(options) {
+    : pieces_(std::move(pieces)), ids_(std::move(ids)), rules_(merges.size()), options_(options) {
   words_apart_ = ids_.find(blank_mark) >= 0;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    const auto& [left, right, merged] = merges[rank];
-    const std::uint64_t pair = pair_of(left, right);
-    rules_[slot_of(pair)] = {pair, static_cast<std::uint32_t>(rank), merged};
+    rules_.insert(merges[rank], static_cast<std::uint32_t>(rank));
     const auto text = [&](std::int32_t id) { return pieces_[static_cast<std::size_t>(id)]; };
-    words_apart_ &= !begins_with_blank(text(right)) || ends_with_blank(text(left));
+    words_apart_ &= !begins_with_blank(text(merges[rank].right)) || ends_with_blank(text(merges[rank].left));
   }
   for (std::size_t id = 0; id < pieces_.size(); ++id) {
     std::string_view rest = pieces_[id];
@@ -82,18 +102,6 @@ Bpe::Bpe(std::vector<std::string_view> pieces, PieceTable ids, const std::vector
   }
   constexpr char digits[] = "0123456789ABCDEF";
   for (std::size_t byte = 0; byte < 256; ++byte) bytes_[byte] = ids_.find(std::string("<0x") + digits[byte >> 4] + digits[byte & 15] + '>');
-}
-
-std::size_t Bpe::slot_of(std::uint64_t pair) const {
-  const std::uint64_t hash = pair * spread;
-  std::size_t at = (hash ^ hash >> 32) & (rules_.size() - 1);
-  while (rules_[at].pair != no_pair && rules_[at].pair != pair) at = (at + 1) & (rules_.size() - 1);
-  return at;
-}
-
-const Bpe::Rule* Bpe::rule(std::int32_t left, std::int32_t right) const {
-  const Rule& found = rules_[slot_of(pair_of(left, right))];
-  return found.pair == no_pair ? nullptr : &found;
 }
 
 void Bpe::add_characters(std::string_view word, std::vector<Symbol>& symbols) const {
@@ -125,7 +133,7 @@ void Bpe::encode_word(std::string_view word, std::vector<Symbol>& symbols, std::
   add_characters(word, symbols);
   const auto at = [&](std::int32_t i) -> Symbol& { return symbols[static_cast<std::size_t>(i)]; };
   const auto candidate = [&](std::int32_t left, Candidate& found) {
-    const Rule* joins = rule(at(left).id, at(at(left).next).id);
+    const RuleTable::Rule* joins = rules_.find(at(left).id, at(at(left).next).id);
     if (joins) found = {joins->rank, left, joins->merged};
     return joins != nullptr;
   };
@@ -146,7 +154,7 @@ void Bpe::encode_word(std::string_view word, std::vector<Symbol>& symbols, std::
     Symbol& left = at(best.left);
     if (left.id < 0 || left.next < 0) continue;
     Symbol& right = at(left.next);
-    const Rule* joins = rule(left.id, right.id);
+    const RuleTable::Rule* joins = rules_.find(left.id, right.id);
     if (!joins || joins->merged != best.merged) continue;
     left.id = best.merged;
     right.id = -1;

@@ -7,13 +7,14 @@
 #include "siglip/real.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-/// Finds the id of a piece: an open hash table over texts that its owner keeps.
+/// Finds the id of a piece: an open hash table over texts that its owner keeps. The hash is keyed: no file can make its pieces collide.
 class PieceTable {
  public:
   explicit PieceTable(std::size_t pieces);
   /// False if the piece is there already.
   bool insert(std::string_view piece, std::int32_t id);
   std::int32_t find(std::string_view piece) const;  // -1 if it is not there
+  std::size_t longest_search() const;               // slots that a look-up of a piece visits at most
 
  private:
   std::size_t slot_of(std::string_view piece) const;
@@ -27,6 +28,27 @@ class PieceTable {
 /// left and right, side by side, become merged; earlier rules in a list go first.
 struct Merge {
   std::int32_t left, right, merged;
+};
+
+/// Finds the rule for two neighbours, as PieceTable finds pieces.
+class RuleTable {
+ public:
+  struct Rule {
+    std::uint64_t pair;  // left, right
+    std::uint32_t rank;
+    std::int32_t merged;
+  };
+  explicit RuleTable(std::size_t rules);
+  void insert(const Merge& merge, std::uint32_t rank);            // of rules for the same pair the last one counts
+  const Rule* find(std::int32_t left, std::int32_t right) const;  // null if there is none
+  std::size_t longest_search() const;
+
+ private:
+  std::size_t home_of(std::uint64_t pair) const { return static_cast<std::size_t>(pair * factor_ >> shift_); }
+  std::size_t slot_of(std::uint64_t pair) const;
+  std::vector<Rule> slots_;
+  std::uint64_t factor_;
+  int shift_;
 };
 
 class Bpe {
@@ -48,23 +70,16 @@ class Bpe {
   std::int32_t find(std::string_view piece) const { return ids_.find(piece); }
 
  private:
-  struct Rule {
-    std::uint64_t pair;  // left, right
-    std::uint32_t rank;
-    std::int32_t merged;
-  };
   struct Symbol {
     std::int32_t id, previous, next;  // -1: none; a symbol that was merged away has id -1
   };
   struct Candidate;
-  const Rule* rule(std::int32_t left, std::int32_t right) const;
-  std::size_t slot_of(std::uint64_t pair) const;
   void encode_word(std::string_view word, std::vector<Symbol>& symbols, std::vector<Candidate>& heap, std::vector<std::int32_t>& ids) const;
   void add_characters(std::string_view word, std::vector<Symbol>& symbols) const;
 
   std::vector<std::string_view> pieces_;
   PieceTable ids_;
-  std::vector<Rule> rules_;                // an open hash table
+  RuleTable rules_;
   std::vector<std::int32_t> characters_;   // code point → id, -1 if it has no piece
   std::array<std::int32_t, 256> bytes_{};  // byte → id, -1
   Options options_;

@@ -51,7 +51,7 @@ Sections sections_of(std::string_view text, const std::string& file) {
 std::string quoted(std::string_view text) { return brief(Json(std::string(text))); }
 
 // piece → id, each id once from 0 on; tokens that the vocabulary lacks follow it.
-std::vector<std::string_view> read_vocabulary(std::string_view text, std::vector<AddedToken>& added, BpeFile& to, const std::string& file,
+std::vector<std::string_view> read_vocabulary(std::string_view text, const std::vector<AddedToken>& added, BpeFile& to, const std::string& file,
                                               PieceTable& table) {
   std::vector<std::pair<std::string_view, std::int32_t>> entries;
   JsonScan scan(text, file, to.unescaped);
@@ -155,7 +155,7 @@ void check_split(const Json& split, const std::string& file) {
   require(split.is_null() || at_blanks, file, "a pre_tokenizer that splits at \" \" or none is expected, got ", brief(split));
 }
 
-std::vector<AddedToken> read_added_tokens(const Json& list, const std::string& file) {
+AddedTokens read_added_tokens(const Json& list, const std::string& file) {
   require(list.is_null() || list.is_array(), file, "added_tokens is an array, got ", brief(list));
   std::vector<AddedToken> tokens;
   for (const Json& token : list) {
@@ -168,10 +168,7 @@ std::vector<AddedToken> read_added_tokens(const Json& list, const std::string& f
     }
     tokens.push_back({content.get<std::string>(), id.get<std::int32_t>()});
   }
-  std::sort(tokens.begin(), tokens.end(), [](const AddedToken& a, const AddedToken& b) { return a.content < b.content; });
-  for (std::size_t i = 1; i < tokens.size(); ++i)
-    if (tokens[i].content == tokens[i - 1].content) fail(file, "each added token once is expected, got ", quoted(tokens[i].content), " twice");
-  return tokens;
+  return AddedTokens(std::move(tokens), file);
 }
 
 Bpe::Options read_options(const Json& model, const PieceTable& table, const std::string& file) {
@@ -239,7 +236,7 @@ std::unique_ptr<BpeFile> read_bpe_file(std::string bytes, const std::string& fil
   for (const auto& [name, part] : {std::pair{"model.vocab", sections.vocabulary}, {"model.merges", sections.merges}})
     require(part.data() != nullptr, file, name, " is expected, got none");
   PieceTable table(0);
-  std::vector<std::string_view> pieces = read_vocabulary(sections.vocabulary, to->added_tokens, *to, file, table);
+  std::vector<std::string_view> pieces = read_vocabulary(sections.vocabulary, to->added_tokens.sorted(), *to, file, table);
   const std::vector<Merge> merges = read_merges(sections.merges, table, *to, file);
   const Bpe::Options options = read_options(model, table, file);
   to->model = std::make_unique<const Bpe>(std::move(pieces), std::move(table), merges, options);

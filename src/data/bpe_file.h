@@ -5,24 +5,19 @@
 #include <optional>
 #include <string>
 #include <vector>
+#include "data/added_tokens.h"
 #include "data/bpe.h"
 #include "data/tokenizer_config.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-/// A token that is looked for in a text before all else, as it is written.
-struct AddedToken {
-  std::string content;
-  std::int32_t id;
-};
-
 struct BpeFile {
   std::string bytes;                  // of the file; the pieces point into it
   std::deque<std::string> unescaped;  // or into these
   std::unique_ptr<const Bpe> model;
-  std::vector<AddedToken> added_tokens;  // sorted by content
-  bool ends = false;                     // the post-processor puts the end token, and nothing else, around a text
-  std::optional<Dim> length;             // truncation.max_length
-  std::optional<std::int64_t> pad_id;    // of padding
+  AddedTokens added_tokens;
+  bool ends = false;                   // the post-processor puts the end token, and nothing else, around a text
+  std::optional<Dim> length;           // truncation.max_length
+  std::optional<std::int64_t> pad_id;  // of padding
 };
 
 /// The type of the model that tokenizer.json holds, "none" if it names none; the vocabulary is passed over.

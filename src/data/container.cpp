@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <vector>
 #include "data/resize.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 using namespace std::string_view_literals;
-constexpr Dim most_bytes = Dim{1} << 28;  // of the pixels, before they are made 8-bit red green blue
-constexpr int most_scans = 500;           // of a JPEG: each visits every pixel, so a small file of very many would run for minutes
+constexpr Dim most_bytes = Dim{1} << 28;   // of the pixels, before they are made 8-bit red green blue
+constexpr Dim most_visits = Dim{1} << 25;  // of blocks by the scans of a JPEG: 8192 x 8192 pixels in three colours need about 2^24
 
 bool starts(std::string_view file, std::string_view magic, std::size_t at = 0) {
   return file.substr(std::min(at, file.size()), magic.size()) == magic;
@@ -139,6 +140,31 @@ void read_jpeg_header(Container& c, std::string_view frame, std::size_t size, co
   c.largest = std::max(static_cast<std::size_t>(4 * (c.width + 64) * (c.height + 64)), 2 * size) + (std::size_t{1} << 20);
 }
 
+/// Blocks of 8 x 8 values that a scan goes through, whatever it holds of them. A scan of one component has those that show pixels, one of several
+/// has whole groups of them.
+Dim visits_of(const Container& c, const JpegState& jpeg, std::string_view scan) {
+  struct Sampling {
+    char component;
+    Dim across, down;
+  };
+  std::vector<Sampling> all;
+  Sampling most{0, 1, 1};
+  for (std::size_t at = 6; at + 3 <= jpeg.frame.size(); at += 3) {
+    const Dim sampling = byte_at(jpeg.frame, at + 1);
+    all.push_back({jpeg.frame[at], sampling >> 4, sampling & 15});
+    most.across = std::max(most.across, all.back().across), most.down = std::max(most.down, all.back().down);
+  }
+  const auto groups = [](Dim pixels, Dim each) { return (pixels + each - 1) / each; };
+  const std::size_t count = scan.empty() ? 0 : static_cast<std::size_t>(byte_at(scan, 0));
+  Dim visits = 0;
+  for (std::size_t i = 0; i < count && 1 + 2 * i < scan.size(); ++i)
+    for (const Sampling& own : all)
+      if (own.component == scan[1 + 2 * i])
+        visits += count == 1 ? groups(c.width * own.across, 8 * most.across) * groups(c.height * own.down, 8 * most.down)
+                             : groups(c.width, 8 * most.across) * groups(c.height, 8 * most.down) * own.across * own.down;
+  return visits;
+}
+
 /// A start of scan: number of components, each with its name and its two Huffman tables, then what part of the coefficients it holds. stb would
 /// decode with tables that were never written (CVE-2022-28042).
 void check_scan(const JpegState& jpeg, std::string_view scan, const std::string& name) {
@@ -165,7 +191,7 @@ const char* other_coding(std::uint8_t kind) {
 
 /// Segments of FF, kind, length, data; after a start of scan (DA) coded data, in which FF is followed by 00 or a restart mark; the last is D9.
 void walk_jpeg(Container& c, std::string_view file, const std::string& name) {
-  int scans = 0;
+  Dim visits = 0;
   bool adobe = false;
   JpegState jpeg;
   for (std::size_t at = 2;;) {
@@ -188,12 +214,14 @@ void walk_jpeg(Container& c, std::string_view file, const std::string& name) {
     }
     if (kind == 0xC4) take_huffman_tables(jpeg, data, name);
     if (kind == 0xDB) take_quantisers(jpeg, data);
-    if (kind == 0xDA) check_scan(jpeg, data, name);
+    if (kind == 0xDA) {
+      check_scan(jpeg, data, name);
+      visits += visits_of(c, jpeg, data);
+      require(visits <= most_visits, name, "at most 2^25 blocks in all scans of a JPEG are expected, got more");
+    }
     if (kind == 0xE1 && c.exif.empty() && starts(data, "Exif\0\0"sv)) c.exif = data.substr(6);
     adobe = adobe || (kind == 0xEE && starts(data, "Adobe"));
     at += length;
-    scans += kind == 0xDA;
-    require(scans <= most_scans, name, "at most ", most_scans, " scans of a JPEG are expected, got more");
   }
   require(c.channels < 4 || adobe, name, "a JPEG of four colours with Adobe's note on what they are is expected, got one without");
 }

@@ -3,7 +3,6 @@
 // A text is cut at the added tokens that stand in it, as they are written; the parts between are lowered (character by character, as
 // transformers' Siglip2Tokenizer does, and the models were trained with; the published files forgot it), blanks become ▁, and the rules of
 // the model join the characters. No beginning is put before the ids. The first T-1 of them, then <eos>, then <pad>.
-#include <algorithm>
 #include "data/bpe_file.h"
 #include "data/utf8.h"
 #include "siglip/checkpoint.h"
@@ -65,20 +64,6 @@ class Gemma final : public Tokenizer {
   }
 
  private:
-  // The longest added token at the front of `text`: the sorted list is narrowed byte by byte to those that begin as the text does.
-  const AddedToken* token_at(std::string_view text) const {
-    const AddedToken* longest = nullptr;
-    auto begin = file_->added_tokens.begin(), end = file_->added_tokens.end();
-    for (std::size_t i = 0; i < text.size() && begin != end; ++i) {
-      const auto byte = [i](const AddedToken& token) { return static_cast<unsigned char>(token.content[i]); };
-      const unsigned char wanted = static_cast<unsigned char>(text[i]);
-      begin = std::lower_bound(begin, end, wanted, [&](const AddedToken& token, unsigned char c) { return byte(token) < c; });
-      end = std::upper_bound(begin, end, wanted, [&](unsigned char c, const AddedToken& token) { return c < byte(token); });
-      if (begin != end && begin->content.size() == i + 1) longest = &*begin++;
-    }
-    return longest;
-  }
-
   void add_part(std::string_view part, std::size_t enough, std::vector<std::int32_t>& ids) const {
     const std::string text = settings_.lower ? lower_case(std::string(part), Sigma::plain) : std::string(part);
     std::string marked;
@@ -96,7 +81,7 @@ class Gemma final : public Tokenizer {
     std::vector<std::int32_t> ids;
     std::size_t begin = 0;
     for (std::size_t at = 0; at < text.size() && ids.size() < enough;) {
-      const AddedToken* token = token_at(std::string_view(text).substr(at));
+      const AddedToken* token = file_->added_tokens.at_front(std::string_view(text).substr(at));
       if (!token) {
         ++at;
         continue;

@@ -31,7 +31,7 @@ std::vector<Pair> read_json_lines(const std::string& file, const DataOptions& op
     require(record.is_object(), where, "an object is expected, got ", record.type_name());
     Pair pair{root.resolve(text_of(record, options.image_column, where), where), text_of(record, options.text_column, where)};
     if (record.contains("distractor")) {
-      require(record["distractor"].is_boolean(), where, "true or false is expected as \"distractor\", got ", record["distractor"].dump());
+      require(record["distractor"].is_boolean(), where, "true or false is expected as \"distractor\", got ", brief(record["distractor"]));
       pair.distractor = record["distractor"].get<bool>();
     }
     pairs.push_back(std::move(pair));

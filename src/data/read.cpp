@@ -27,7 +27,10 @@ std::vector<Split> read_metadata_splits(const std::string& root, const DataOptio
   if (auto pairs = read_metadata(root, options)) return {{"train", std::move(*pairs)}};
   std::vector<Split> splits;
   for (const std::string& name : subfolders(root))
-    if (auto pairs = read_metadata(root + "/" + name, options)) splits.push_back({split_name(name), std::move(*pairs)});
+    if (auto pairs = read_metadata(root + "/" + name, options)) {
+      check_text(name, root + "/" + name);
+      splits.push_back({split_name(name), std::move(*pairs)});
+    }
   return splits;
 }
 

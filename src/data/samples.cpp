@@ -50,7 +50,7 @@ Samples::Samples(const Split& split, const Tokenizer& tokenizer, const Preproces
     decoded[at] = decode(split.pairs[at].image, preprocessing, options.views);
   });
 
-  std::unordered_map<std::string, std::int32_t> captions;
+  std::unordered_map<std::string, std::int32_t, KeyedHash> captions;
   std::map<std::vector<std::int32_t>, std::int32_t> texts;
   for (std::size_t i = 0; i < decoded.size(); ++i) {
     const Pair& pair = split.pairs[i];

@@ -9,8 +9,11 @@
 #include "data/sentencepiece.h"
 #include <sentencepiece_processor.h>
 #include <algorithm>
+#include <initializer_list>
+#include <map>
 #include <utility>
 #include "core/limits.h"
+#include "data/added_tokens.h"
 #include "data/spiece_check.h"
 #include "data/utf8.h"
 #include "siglip/checkpoint.h"
@@ -20,15 +23,9 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 using Pieces = std::vector<std::string>;
 
-/// A token that stands for itself where it is written in a text.
-struct Special {
-  std::string content;
-  std::int32_t id;
-  bool strips_left, strips_right;  // white space around it
-};
 struct Part {
   std::string_view text;
-  const Special* special;  // or null
+  const AddedToken* special;  // or null
 };
 
 void strip_front(std::string_view& text) {
@@ -41,20 +38,11 @@ void strip_back(std::string_view& text) {
   text = text.substr(0, end);
 }
 
-// The longest special token that begins at the front of `text`, or null.
-const Special* special_at(std::string_view text, const std::vector<Special>& specials) {
-  const Special* longest = nullptr;
-  for (const Special& special : specials)
-    if (text.substr(0, special.content.size()) == special.content && (!longest || special.content.size() > longest->content.size()))
-      longest = &special;
-  return longest;
-}
-
-std::vector<Part> split(std::string_view text, const std::vector<Special>& specials) {
+std::vector<Part> split(std::string_view text, const AddedTokens& specials) {
   std::vector<Part> parts;
   std::size_t begin = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const Special* special = special_at(text.substr(at), specials);
+    const AddedToken* special = specials.at_front(text.substr(at));
     if (!special) {
       ++at;
       continue;
@@ -65,7 +53,7 @@ std::vector<Part> split(std::string_view text, const std::vector<Special>& speci
   }
   if (begin < text.size()) parts.push_back({text.substr(begin), nullptr});
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const Special* special = parts[i].special;
+    const AddedToken* special = parts[i].special;
     if (special && special->strips_right && i + 1 < parts.size() && !parts[i + 1].special) strip_front(parts[i + 1].text);
     if (special && special->strips_left && i > 0 && !parts[i - 1].special) strip_back(parts[i - 1].text);
   }
@@ -97,7 +85,7 @@ class SentencePieces final : public Tokenizer {
   struct Settings {
     bool huggingface, lower;
     Dim context, vocab_size;
-    std::vector<Special> specials;
+    AddedTokens specials;
     Json json;  // tokenizer_config.json as it was read
   };
 
@@ -116,7 +104,7 @@ class SentencePieces final : public Tokenizer {
     for (std::size_t id = static_cast<std::size_t>(settings_.vocab_size); id < model_.pieces.size(); ++id)
       if (model_.pieces[id].find("<extra_id_") == std::string_view::npos)
         fail(file, "at most vocab_size = ", settings_.vocab_size, " pieces, as config.json says, are expected, got ", model_.pieces.size());
-    for (const Special& special : settings_.specials)
+    for (const AddedToken& special : settings_.specials.sorted())
       require(special.id >= 0 && special.id < settings_.vocab_size, file, "an id below ", settings_.vocab_size, " for ", brief(special.content),
               " is expected, got ", special.id);
   }
@@ -162,8 +150,7 @@ class SentencePieces final : public Tokenizer {
 
  private:
   std::int32_t id_of(const std::string& piece) const {
-    for (const Special& special : settings_.specials)
-      if (piece == special.content) return special.id;
+    if (const AddedToken* special = settings_.specials.find(piece)) return special->id;
     const std::int32_t id = processor_.PieceToId(piece);
     return id < settings_.vocab_size ? id : model_.unknown;
   }
@@ -205,10 +192,7 @@ class SentencePieces final : public Tokenizer {
       }
       if (tokens.size() > enough) break;
     }
-    const auto is_special = [&](const std::string& piece) {
-      return std::any_of(settings_.specials.begin(), settings_.specials.end(), [&](const Special& special) { return special.content == piece; });
-    };
-    if (tokens.size() > 1 && tokens[0] == blank_mark && is_special(tokens[1])) tokens.erase(tokens.begin());
+    if (tokens.size() > 1 && tokens[0] == blank_mark && settings_.specials.find(tokens[1])) tokens.erase(tokens.begin());
     return tokens;
   }
 
@@ -220,8 +204,10 @@ class SentencePieces final : public Tokenizer {
 };
 
 // added_tokens_decoder, as transformers writes it: id → {content, lstrip, rstrip, …}.
-std::vector<Special> read_specials(const TokenizerConfig& config) {
-  std::vector<Special> specials = {{"</s>", 1, true, true}, {"<unk>", 2, true, true}};  // what the class adds by itself
+AddedTokens read_specials(const TokenizerConfig& config) {
+  std::map<std::string, AddedToken> specials;  // of equal ones the last counts
+  for (const AddedToken& own : {AddedToken{"</s>", 1, true, true}, AddedToken{"<unk>", 2, true, true}})
+    specials[own.content] = own;  // the class adds them
   const Json decoder = config.json.value("added_tokens_decoder", Json::object());
   if (!decoder.is_object()) config.refuse("added_tokens_decoder", "an object");
   for (auto entry = decoder.begin(); entry != decoder.end(); ++entry) {
@@ -233,10 +219,11 @@ std::vector<Special> read_specials(const TokenizerConfig& config) {
     const auto flag = [&](const char* key) { return token.contains(key) && token.at(key) == true; };
     require(!flag("single_word"), config.file, "single_word false for ", brief(token.at("content")), " is expected, got true");
     const std::string content = token.at("content").get<std::string>();
-    std::erase_if(specials, [&](const Special& special) { return special.content == content; });
-    specials.push_back({content, std::stoi(id), flag("lstrip"), flag("rstrip")});
+    specials[content] = {content, std::stoi(id), flag("lstrip"), flag("rstrip")};
   }
-  return specials;
+  std::vector<AddedToken> all;
+  for (auto& [content, token] : specials) all.push_back(std::move(token));
+  return AddedTokens(std::move(all), config.file);
 }
 }  // namespace
 

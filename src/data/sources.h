@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+#include "core/hash.h"
 #include "siglip/data.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -35,7 +36,7 @@ class Root {
 
  private:
   std::string folder_, canonical_;
-  std::unordered_map<std::string, bool> inside_;  // of folders that were asked for before
+  std::unordered_map<std::string, bool, KeyedHash> inside_;  // of folders that were asked for before
 };
 
 std::vector<Pair> read_table(const std::string& file, char delimiter, const DataOptions& options);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <unordered_set>
 #include <utility>
+#include "core/hash.h"
 #include "core/limits.h"
 #include "data/utf8.h"
 #include "io/json.h"
@@ -176,7 +177,7 @@ bool reaches_over_blank(std::string_view text) {
 
 // All that concerns more than one piece.
 void check_pieces(const std::vector<Piece>& pieces, SpieceModel& model, const std::string& where) {
-  std::unordered_set<std::string_view> seen;
+  std::unordered_set<std::string_view, KeyedHash> seen;
   std::vector<std::string_view> symbols;
   std::size_t bytes = 0, normal = 0;
   for (std::size_t id = 0; id < pieces.size(); ++id) {

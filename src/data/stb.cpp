@@ -20,6 +20,10 @@ static void* stb_realloc(void* old, std::size_t before, std::size_t bytes) {
   if (grown && bytes > before) std::memset(static_cast<char*>(grown) + before, 0, bytes - before);
   return grown;
 }
+// The first chunk of a PNG's data may be empty, and stb then copies no bytes from one null pointer to another, which memcpy does not allow.
+static void stb_copy(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
 // The writer does not look at what it gets when an array of its own grows.
 static void* stb_grow(void* old, std::size_t bytes) {
   void* grown = std::realloc(old, bytes);
@@ -46,7 +50,9 @@ static void* stb_grow(void* old, std::size_t bytes) {
 #define STBI_NO_LINEAR
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
+#define memcpy stb_copy
 #include <stb_image.h>
+#undef memcpy
 #define STBIW_MALLOC(bytes) std::malloc(bytes)
 #define STBIW_REALLOC(old, bytes) stb_grow(old, bytes)
 #define STBIW_FREE(memory) std::free(memory)

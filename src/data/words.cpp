@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include "core/hash.h"
 #include "core/limits.h"
 #include "data/utf8.h"
 #include "siglip/checkpoint.h"
@@ -142,7 +143,7 @@ class Words final : public Tokenizer {
 
  private:
   std::vector<std::string> words_;
-  std::unordered_map<std::string, std::int32_t> ids_;
+  std::unordered_map<std::string, std::int32_t, KeyedHash> ids_;
   Dim context_;
 };
 
@@ -170,7 +171,7 @@ std::vector<std::string> read_vocabulary(const Json& vocabulary, const std::stri
 std::unique_ptr<Tokenizer> learn_words(const std::vector<std::string>& texts, Dim context, Dim max_vocab) {
   require(context >= 1 && context <= most_tokens, "learn_words", "context is 1 to ", most_tokens, ", got ", context);
   require(max_vocab >= specials && max_vocab <= most_vocab, "learn_words", "max_vocab is ", specials, " to ", most_vocab, ", got ", max_vocab);
-  std::unordered_map<std::string, std::int64_t> counts;
+  std::unordered_map<std::string, std::int64_t, KeyedHash> counts;
   for (const std::string& text : texts) {
     std::string_view rest = text;
     for (std::string word = next_word(rest); !word.empty(); word = next_word(rest)) ++counts[std::move(word)];

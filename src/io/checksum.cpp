@@ -69,11 +69,13 @@ void write_checksums(const std::string& folder) {
 void verify_checksums(const std::string& folder, const std::set<std::string>& passed_over) {
   const std::string list = folder + "/" + list_name, text = read_file(list, 1 << 20);
   require(text.ends_with('\n'), list, "a line \"CHECKSUM  NAME\" for each file is expected, got a file cut off");
+  std::set<std::string> names;
   for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
     const std::string line = text.substr(begin, end - begin);
     const bool whole = line.size() > digits + 2 && line.substr(digits, 2) == "  " && line.find('/') == std::string::npos;
     if (!whole) fail(list, "a line \"CHECKSUM  NAME\" for each file is expected, got ", brief(line));
     const std::string said = line.substr(0, digits), name = line.substr(digits + 2);
+    if (!names.insert(name).second) fail(list, "each file once is expected, got ", brief(name), " twice");
     if (passed_over.contains(name)) continue;
     if (const std::string is = checksum_of(folder + "/" + name); said != is)
       fail(folder + "/" + name, "the file as it was saved is expected (checksum ", said, "), got one that was changed or damaged (", is,

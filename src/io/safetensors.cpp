@@ -10,6 +10,7 @@
 #include <set>
 #include <unordered_map>
 #include <utility>
+#include "core/hash.h"
 #include "io/dtype.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
@@ -24,7 +25,7 @@ struct SafetensorsFile::File {
   MappedFile bytes;
   std::vector<TensorInfo> tensors;
   std::map<std::string, std::string> metadata;
-  std::unordered_map<std::string, std::size_t> index;
+  std::unordered_map<std::string, std::size_t, KeyedHash> index;
 
   explicit File(const std::string& path) : bytes(path) {}
   const TensorInfo& tensor(const std::string& name) const;

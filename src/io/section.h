@@ -2,6 +2,7 @@
 #pragma once
 #include <string>
 #include <utility>
+#include <vector>
 #include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
@@ -46,6 +47,33 @@ struct Section {
     const Json* value = find(key);
     if (value && *value != expected) refuse(key, brief(expected));
   }
+  // What must be there.
+  Dim count(const char* key) const {
+    constexpr std::uint64_t most = std::uint64_t{1} << 53;  // beyond, a double would round it
+    const Json* value = find(key);
+    if (!value || !value->is_number_unsigned() || value->get<std::uint64_t>() > most) refuse(key, "a whole number from 0 to 2^53");
+    return value->get<Dim>();
+  }
+  double real(const char* key) const {
+    if (!find(key)) refuse(key, "a number");
+    return number(key, 0);
+  }
+  std::string text(const char* key) const {
+    const Json* value = find(key);
+    if (!value || !value->is_string()) refuse(key, "a string");
+    return value->get<std::string>();
+  }
+  std::vector<Section> sections(const char* key) const {
+    const Json* value = find(key);
+    if (!value || !value->is_array()) refuse(key, "a list of objects");
+    std::vector<Section> all;
+    for (const Json& item : *value) {
+      if (!item.is_object()) refuse(key, "a list of objects");
+      all.push_back({item, file, prefix + key + "[" + std::to_string(all.size()) + "]."});
+    }
+    return all;
+  }
+
   Section section(const char* key) const {
     const Json* value = find(key);
     if (value && !value->is_object()) refuse(key, "an object");
@@ -53,10 +81,15 @@ struct Section {
   }
 };
 
+/// `where` is the file, or its line.
+inline Section parse_section(const std::string& text, const std::string& where) {
+  Json json = parse_json(text, where);
+  require(json.is_object(), where, "an object is expected, got ", brief(json));
+  return {std::move(json), where, ""};
+}
+
 inline Section read_section(const std::string& file) {
   constexpr std::int64_t most_bytes = 1 << 20;
-  Json json = parse_json(read_file(file, most_bytes), file);
-  require(json.is_object(), file, "an object is expected, got ", brief(json));
-  return {std::move(json), file, ""};
+  return parse_section(read_file(file, most_bytes), file);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <type_traits>
 #include "core/limits.h"
 #include "io/json.h"
 #include "siglip/error.h"
@@ -18,20 +19,20 @@ std::vector<std::string> field_names() {
 }
 
 void assign(std::string& field, const Json& value, const std::string& where) {
-  require(value.is_string(), where, "a string is expected, got ", value.dump());
+  require(value.is_string(), where, "a string is expected, got ", brief(value));
   field = value.get<std::string>();
 }
 void assign(bool& field, const Json& value, const std::string& where) {
-  require(value.is_boolean(), where, "true or false is expected, got ", value.dump());
+  require(value.is_boolean(), where, "true or false is expected, got ", brief(value));
   field = value.get<bool>();
 }
 void assign(Dim& field, const Json& value, const std::string& where) {
   require(value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= INT64_MAX), where,
-          "a whole number is expected, got ", value.dump());
+          "a whole number is expected, got ", brief(value));
   field = value.get<Dim>();
 }
 void assign(double& field, const Json& value, const std::string& where) {
-  require(value.is_number() && std::isfinite(value.get<double>()), where, "a finite number is expected, got ", value.dump());
+  require(value.is_number() && std::isfinite(value.get<double>()), where, "a finite number is expected, got ", brief(value));
   field = value.get<double>();
 }
 
@@ -46,7 +47,28 @@ void assign(TrainConfig& config, const std::string& key, const Json& value, cons
 }
 }  // namespace
 
+namespace {
+bool is_utf8(const std::string& text) {
+  try {
+    Json(text).dump();
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
+// Names of files are bytes, which JSON cannot hold unless they are UTF-8.
+void require_utf8(const TrainConfig& config, const std::string& file) {
+  TrainConfig copy = config;
+  each_field(copy, [&](const char* name, auto& field, const char*) {
+    if constexpr (std::is_same_v<decltype(field), std::string&>)
+      require(is_utf8(field), file.empty() ? flag_of(name) : file + ": " + name, "UTF-8 is expected, since train.json stores it, got ", brief(field));
+  });
+}
+}  // namespace
+
 std::string to_json(const TrainConfig& config) {
+  require_utf8(config, "");
   TrainConfig copy = config;
   Json json;
   each_field(copy, [&](const char* name, auto& field, const char*) { json[name] = field; });
@@ -99,6 +121,7 @@ struct Checks {
 void validate(const TrainConfig& c, const std::string& file) {
   const Checks check{file};
   constexpr Dim most = 1'000'000'000;
+  require_utf8(c, file);
   require(!c.data.empty(), check.where("data"), "a folder or table of pictures and texts is expected, got nothing");
   preset(c.model, check.where("model"));
   require(!c.name.empty() && c.name != "." && c.name != ".." && c.name.find('/') == std::string::npos, check.where("name"),

@@ -1,6 +1,6 @@
 // evaluation_json.h — an evaluation as JSON, there and back: the contract of eval --json, summary.json, log.jsonl and the training state.
 #pragma once
-#include "io/json.h"
+#include "io/section.h"
 #include "siglip/train.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -16,10 +16,9 @@ inline Json json_of(const Evaluation& e) {
   return json;
 }
 
-/// Throws Json::exception if something is missing or of another type.
-inline Evaluation evaluation_of(const Json& json) {
-  const Dim pairs = json.at("pairs"), candidates = json.at("candidates");
-  const auto recall = [&](const Json& r) { return Recall{r.at("r1"), r.at("r5"), r.at("r10"), pairs, candidates}; };
-  return {json.at("split"), pairs, candidates, recall(json.at("image_to_text")), recall(json.at("text_to_image")), json.value("accuracy", -1.0)};
+inline Evaluation evaluation_of(const Section& e) {
+  const Dim pairs = e.count("pairs"), candidates = e.count("candidates");
+  const auto recall = [&](const Section& r) { return Recall{r.real("r1"), r.real("r5"), r.real("r10"), pairs, candidates}; };
+  return {e.text("split"), pairs, candidates, recall(e.section("image_to_text")), recall(e.section("text_to_image")), e.number("accuracy", -1)};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -271,7 +271,7 @@ TrainResult resume(const std::string& run, const std::vector<std::string>& chang
   for (const std::string& change : changes) set(config, change);
   const Json after = parse_json(to_json(config), path);
   for (const auto& [key, value] : after.items())
-    require(value == before[key] || may_change(key), "--resume", "a run keeps ", key, " = ", before[key].dump(), ", got ", value.dump(), " (only ",
+    require(value == before[key] || may_change(key), "--resume", "a run keeps ", key, " = ", brief(before[key]), ", got ", brief(value), " (only ",
             changeable_settings(), " may change)");
   validate(config);
   if (config.data == begun.data) require_data(config, path);

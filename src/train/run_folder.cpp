@@ -154,21 +154,7 @@ Dim csv_step(const std::string& line, const std::string& where) {
   return step;
 }
 
-// A row of log.jsonl; `read` takes from it what it needs.
-template <class Read>
-void read_row(const std::string& line, const std::string& where, const Read& read) {
-  try {
-    read(parse_json(line, where));
-  } catch (const Json::exception&) {
-    fail(where, "a row as train writes it is expected, got ", brief(line));
-  }
-}
-
-Dim json_step(const std::string& line, const std::string& where) {
-  Dim step = 0;
-  read_row(line, where, [&](const Json& row) { step = row.at("step"); });
-  return step;
-}
+Dim json_step(const std::string& line, const std::string& where) { return parse_section(line, where).count("step"); }
 }  // namespace
 
 RunLog::RunLog(const RunFolder& run, Dim last_step) : csv_path_(run.file("results.csv")), jsonl_path_(run.file("log.jsonl")) {
@@ -229,9 +215,13 @@ void RunLog::write(const LogRow& r, const std::vector<Evaluation>& evaluations) 
 
 RunHistory read_history(const std::string& run) {
   RunHistory history;
-  const auto add = [&history](const Json& json) {
-    const auto number = [&](const char* key) { return json.at(key).is_null() ? std::nan("") : json.at(key).get<double>(); };
-    const LogRow row{json.at("step"),
+  each_line(run + "/log.jsonl", [&history](const std::string& line, const std::string& where) {
+    const Section json = parse_section(line, where);
+    const auto number = [&](const char* key) {
+      const Json* value = json.find(key);
+      return value && value->is_null() ? std::nan("") : json.real(key);
+    };
+    const LogRow row{json.count("step"),
                      number("loss"),
                      number("lr"),
                      number("t"),
@@ -242,12 +232,11 @@ RunHistory read_history(const std::string& run) {
                      number("samples_per_second"),
                      number("peak_memory_bytes")};
     std::vector<Evaluation> evaluations;
-    if (json.contains("evaluation"))
-      for (const Json& item : json["evaluation"]) evaluations.push_back(evaluation_of(item));
+    if (json.find("evaluation"))
+      for (const Section& item : json.sections("evaluation")) evaluations.push_back(evaluation_of(item));
     history.log.push_back(row);
     for (const Evaluation& e : evaluations) history.evaluations.push_back({row.step, e.split, e.image_to_text, e.text_to_image, e.accuracy});
-  };
-  each_line(run + "/log.jsonl", [&](const std::string& line, const std::string& where) { read_row(line, where, add); });
+  });
   return history;
 }
 

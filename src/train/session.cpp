@@ -173,28 +173,34 @@ void require_finite(const Session& s, const Parameters& tensors) {
 
 // train.json can be edited between two sessions. Where the data lies, the run is called and it computes may change: the data have their
 // fingerprint.
-void require_same_config(const TrainConfig& config, const Json& saved, const std::string& run) {
-  const Json now = parse_json(to_json(config), "config");
-  for (const auto& [key, value] : saved.items()) {
+void require_same_config(const TrainConfig& config, const Section& saved, const std::string& run) {
+  const Json now = parse_json(to_json(config), "config"), defaults = parse_json(to_json({}), "defaults");
+  for (const auto& [key, value] : saved.json.items())
+    if (!now.contains(key)) fail(saved.file, "settings of a run are expected in config, got ", brief(key));
+  for (const auto& [key, value] : now.items()) {
     const bool free = may_change(key) || key == "data" || key == "out" || key == "name" || key == "strict";
-    if (!free && now.at(key) != value)
-      fail(run + "/train.json", key, " = ", value.dump(), " as the run began with is expected, got ", now.at(key).dump());
+    const Json* begun = saved.find(key.c_str());
+    if (!begun) begun = &defaults.at(key);  // the run is older than the setting
+    if (!free && *begun != value) fail(run + "/train.json", key, " = ", brief(*begun), " as the run began with is expected, got ", brief(value));
   }
 }
 
-void read_state(Session& s, const Json& state, const std::string& path) {
-  require(state.at("version") == 3, path, "version 3 is expected, got ", state.at("version").dump());
-  require_same_config(s.config, state.at("config"), s.run->path());
-  require(state.at("data_fingerprint") == s.fingerprint, path, "the data the run began with is expected (fingerprint ",
-          state.at("data_fingerprint").get<std::string>(), "), got other pictures or captions (", s.fingerprint, ")");
-  s.step = state.at("step");
+void read_state(Session& s, const Section& state) {
+  const std::string& path = state.file;
+  if (!state.find("version") || *state.find("version") != 3) state.refuse("version", "3");
+  require_same_config(s.config, state.section("config"), s.run->path());
+  const std::string print = state.text("data_fingerprint");
+  require(print == s.fingerprint, path, "the data the run began with is expected (fingerprint ", print, "), got other pictures or captions (",
+          s.fingerprint, ")");
+  s.step = state.count("step");
   require(s.step >= 0 && s.step <= s.config.steps, path, "a step from 0 to ", s.config.steps, " is expected, got ", s.step);
-  require(state.at("adam_steps") == s.step, path, "adam_steps = step = ", s.step, " is expected, got ", state.at("adam_steps").dump());
+  const Dim adam_steps = state.count("adam_steps");
+  require(adam_steps == s.step, path, "adam_steps = step = ", s.step, " is expected, got ", adam_steps);
   s.optimizer.set_steps(s.step);
-  s.moving_loss = state.at("moving_loss");
-  s.best_score = state.at("best_score");
-  s.seconds = state.at("seconds");
-  for (const Json& e : state.at("best")) s.best.push_back(evaluation_of(e));
+  s.moving_loss = state.real("moving_loss");
+  s.best_score = state.real("best_score");
+  s.seconds = state.real("seconds");
+  for (const Section& e : state.sections("best")) s.best.push_back(evaluation_of(e));
   require(s.best.empty() == (s.best_score < 0) && (s.step < s.config.steps || !s.best.empty()), path,
           "the best evaluation is expected once there was one, got ", s.best.size(), " splits and best_score = ", s.best_score, " at step ", s.step);
 }
@@ -224,12 +230,8 @@ void save(const Session& s, const char* name) {
 }
 
 void load_state(Session& s) {
-  const std::string folder = s.run->file("last"), path = folder + "/training_state.json";
-  try {
-    read_state(s, parse_json(read_file(path), path), path);
-  } catch (const Json::exception& e) {
-    fail(path, "a training state as train writes it is expected, got: ", e.what());
-  }
+  const std::string folder = s.run->file("last");
+  read_state(s, read_section(folder + "/training_state.json"));
   load_parameters(folder, s.model.parameters());
   const SafetensorsFile file(folder + "/training_state.safetensors");
   require(file.tensors().size() == s.optimizer.state().size(), folder, "a training state of ", s.optimizer.state().size(),

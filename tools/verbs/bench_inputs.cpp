@@ -42,7 +42,7 @@ std::vector<Dim> batch_list(const std::string& text, Dim most) {
 void print_results(const Json& results) {
   Json json = results.size() == 1 ? results[0] : Json::object();
   json["results"] = results;
-  std::cout << json.dump(2) << '\n';
+  print_json(json);
 }
 
 double median(std::vector<double> values) {

@@ -48,7 +48,7 @@ void bench_load_verb(const Settings& s) {
                        {"parameter_bytes", weights},
                        {"threads", threads()},
                        {"seconds", seconds}};
-    std::cout << json.dump(2) << '\n';
+    print_json(json);
     return;
   }
   std::vector<std::vector<std::string>> rows{{"", "seconds", "bytes"}};

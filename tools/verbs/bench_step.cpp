@@ -90,7 +90,7 @@ void bench_step_verb(const Settings& s) {
   json["extra_bytes"] = pool_stats(device).peak - before;
   json["peak_memory_bytes"] = peak_memory();
   if (s.json) {
-    std::cout << json.dump(2) << '\n';
+    print_json(json);
     return;
   }
   std::vector<std::vector<std::string>> rows{{"phase", "seconds", "share"}};

@@ -92,7 +92,7 @@ void classify_verb(const Settings& s) {
   }
   pictures.finish();
   if (s.json)
-    std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    print_json(json);
   else
     print_table(std::cout, rows);
 }

@@ -33,7 +33,7 @@ void convert_verb(const Settings& s) {
       json["types"][tensor.dtype] = json["types"].value(tensor.dtype, Dim{0}) + 1;
     }
   }
-  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  print_json(json);
 }
 }  // namespace
 

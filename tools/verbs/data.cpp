@@ -31,7 +31,7 @@ void print_splits(const Settings& s) {
     std::cerr << s.out << "/" << split.name << ": " << with_commas(std::ssize(split.pairs)) << " pairs\n";
     splits.push_back({{"name", split.name}, {"pairs", split.pairs.size()}});
   }
-  if (s.json) std::cout << Json{{"out", s.out}, {"splits", splits}}.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  if (s.json) print_json(Json{{"out", s.out}, {"splits", splits}});
 }
 }  // namespace
 

@@ -44,7 +44,7 @@ void list_known(bool json) {
     list.push_back({{"mistake", m.name}, {"what", m.what}, {"advice", m.advice}});
     if (!json) std::cout << m.name << ": " << m.what << "; " << m.advice << '\n';
   }
-  if (json) std::cout << list.dump(2) << '\n';
+  if (json) print_json(list);
 }
 
 void doctor_verb(const Settings& s) {
@@ -57,7 +57,7 @@ void doctor_verb(const Settings& s) {
   Dim mistakes = 0;
   for (const Finding& f : findings) mistakes += f.level == Finding::mistake, list.push_back(json_of(f));
   if (s.json)
-    std::cout << Json{{"healthy", mistakes == 0}, {"findings", list}}.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    print_json(Json{{"healthy", mistakes == 0}, {"findings", list}});
   else
     print(findings);
   std::cout.flush();

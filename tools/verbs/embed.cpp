@@ -85,7 +85,7 @@ void embed_verb(const Settings& s) {
   if (!s.json) return;
   const Json json{{"out", s.out},     {"list", list},          {"rows", rows.rows()},           {"dim", rows.columns()},
                   {"images", images}, {"texts", texts.size()}, {"skipped", readable.left_out()}};
-  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  print_json(json);
 }
 }  // namespace
 

@@ -73,7 +73,7 @@ void gradcheck_verb(const Settings& s) {
   }
   const Dim count = std::ssize(results);
   if (s.json)
-    std::cout << Json{{"cases", count}, {"failed", failed}, {"worst_relative_error", worst}, {"results", cases}}.dump(2) << '\n';
+    print_json(Json{{"cases", count}, {"failed", failed}, {"worst_relative_error", worst}, {"results", cases}});
   else
     print(results);
   std::cerr << count - failed << " of " << count << " cases passed; worst relative error " << scientific(worst) << " (at most "

@@ -259,7 +259,7 @@ void inspect_verb(const Settings& s) {
   const std::optional<double> b = number(inspected, "logit_bias");
   if (t) t = std::exp(*t);  // published as its logarithm
   if (s.json) {
-    std::cout << json_of(inspected, counts, t, b).dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    print_json(json_of(inspected, counts, t, b));
     return;
   }
   if (!inspected.folder.empty()) print_folder(inspected.folder, counts);

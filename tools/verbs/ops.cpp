@@ -51,7 +51,7 @@ void ops_verb(bool as_json) {
                     {"measured_on", first.shapes}});
   }
   if (as_json)
-    std::cout << json.dump(2) << '\n';
+    print_json(json);
   else
     print_table(std::cout, rows);
 }

@@ -133,7 +133,7 @@ void parity_verb(const Settings& s) {
     }
   }
   if (s.json)
-    std::cout << Json{{"cases", json}, {"failed", failed + unusable}}.dump(2) << '\n';
+    print_json(Json{{"cases", json}, {"failed", failed + unusable}});
   else
     print(cases, s.brief);
   std::cout.flush();

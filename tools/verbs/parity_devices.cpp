@@ -134,7 +134,7 @@ void report_skipped(const Settings& s, const std::string& why) {
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
   std::cerr << "skipped: " << why << "; not compared: " << list << '\n';
-  if (s.json) std::cout << Json{{"cases", 0}, {"failed", 0}, {"worst", Json::array()}, {"skipped", names}, {"why", why}}.dump(2) << '\n';
+  if (s.json) print_json(Json{{"cases", 0}, {"failed", 0}, {"worst", Json::array()}, {"skipped", names}, {"why", why}});
 }
 
 void parity_devices_verb(const Settings& s) {
@@ -161,7 +161,7 @@ void parity_devices_verb(const Settings& s) {
     for (const Checked& c : all)
       if (c.large && c.match.limit > 0) json["large"].push_back(json_of(c));
     json["hygiene"] = s.quick ? Json(nullptr) : Json(breaches);
-    std::cout << json.dump(2) << '\n';
+    print_json(json);
   } else {
     print(worst);
   }

@@ -54,12 +54,11 @@ void preprocess_verb(const Settings& s) {
   const Json steps = {
       {"profile", name_of(p.profile)}, {"resample", p.resample}, {"image_size", p.image_size}, {"exif", p.picture.exif}, {"alpha", s.pixels.alpha}};
   const Json names = pictures;
-  write_safetensors(s.out, {{"pixel_values", values}},
-                    {{"images", names.dump(-1, ' ', true, Json::error_handler_t::replace)}, {"preprocessing", steps.dump()}});
+  write_safetensors(s.out, {{"pixel_values", values}}, {{"images", json_text(names, -1)}, {"preprocessing", steps.dump()}});
   if (s.json) {
     Json json = {{"out", s.out}, {"shape", values.shape()}, {"images", names}};
     json.update(steps);
-    std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+    print_json(json);
   }
   std::cerr << s.out << ": pixel_values " << values.shape() << ", " << (p.resample == 2 ? "bilinear" : "bicubic") << " as " << name_of(p.profile)
             << " does it\n";

@@ -17,7 +17,7 @@ void report_verb(const Settings& s) {
   const std::vector<std::string> commands = report(s.run, std::cerr, program_name());
   if (!s.json) return;
   const Json json{{"report", run_path(s.run) + "/report.html"}, {"try_next", commands}};
-  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  print_json(json);
 }
 }  // namespace
 

@@ -91,7 +91,7 @@ void train_verb(const Settings& s) {
   listen_for_ctrl_c();
   const TrainResult result = s.resume.empty() ? train(configured(s), std::cerr) : resumed(s);
   if (result.interrupted) {
-    if (s.json) std::cout << Json{{"run", result.run}, {"stopped_at", result.steps}}.dump(2) << '\n';
+    if (s.json) print_json(Json{{"run", result.run}, {"stopped_at", result.steps}});
     return;
   }
   std::cerr << "done: " << result.steps << " steps in " << fixed(result.seconds, 1) << " s; the best checkpoint's evaluation:\n";

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <vector>
+#include "data/disk_names.h"
 #include "siglip/data.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -35,6 +36,7 @@ class Root {
 
  private:
   std::string folder_, canonical_;
+  DiskNames on_disk_;
   std::unordered_map<std::string, bool> inside_;  // of folders that were asked for before
 };
 

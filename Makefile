@@ -95,6 +95,7 @@ test-reference: build reference-python ## what we train and convert, in transfor
 	@$(REFERENCE_PYTHON) tools/reference/golden_manifest.py --check
 	@$(REFERENCE_PYTHON) tools/reference/check_export.py --siglip $(BUILD)/siglip
 	@[ ! -d runs/train/demo ] || $(REFERENCE_PYTHON) tools/reference/check_export.py --siglip $(BUILD)/siglip runs/train/demo
+	@$(REFERENCE_PYTHON) tools/reference/check_words.py --siglip $(BUILD)/siglip
 	@$(REFERENCE_PYTHON) tools/reference/check_convert.py --siglip $(BUILD)/siglip
 	@$(MAKE) --no-print-directory test-tokenizers
 

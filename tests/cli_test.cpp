@@ -390,8 +390,7 @@ TEST_CASE("cli: convert, and what inspect says of shards, links and models that 
   CHECK(contains(shell("siglip inspect other").out, "model       other/model.safetensors: exactly the model's "));
   CHECK(contains(shell.json("siglip inspect other --json")["misfit"], " left over: "));
   CHECK(shell.refusal("siglip convert run half") == "1 siglip: half: a name that is not taken is expected, got a folder");
-  CHECK(shell.refusal("siglip convert run x --dtype int8") ==
-        "2 siglip: --dtype: one of f32, f16, bf16 is expected, got \"int8\"; the nearest is \"f32\"");
+  CHECK(shell.refusal("siglip convert run x --dtype int8") == "2 siglip: --dtype: one of f32, f16, bf16 is expected, got \"int8\"");
   CHECK(contains(shell.refusal("siglip convert other x"), "1 siglip: other/model.safetensors: exactly the model's "));
 }
 
@@ -758,9 +757,9 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"trian", "unknown verb \"trian\"; the nearest is \"train\""},
       {"data shape", "data: unknown verb \"shape\"; the nearest is \"shapes\""},
       {"data", "data: a verb is expected, one of shapes, emoji; --help says more"},
-      {"train --batchsize 8", "unknown flag --batchsize; the nearest is --batch-size"},
-      {"train --devices cuda", "unknown flag --devices; the nearest is --device"},
-      {"train -q", "unknown flag -q; the nearest is --lr"},
+      {"train --batchsize 8", "unknown flag --batchsize; the nearest is \"--batch-size\""},
+      {"train --devices cuda", "unknown flag --devices; the nearest is \"--device\""},
+      {"train -q", "unknown flag -q"},
       {"train --lr", "--lr: a value is expected, got nothing"},
       {"train --lr=", "--lr: a value is expected, got nothing"},
       {"train --out --lr 1", "--out: a value is expected, got --lr"},
@@ -802,7 +801,7 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"doctor x --inputs y", "--inputs: go with --reference, got them alone"},
       {"doctor x --pairs", "--pairs: goes with --reference, got it alone"},
       {"gradcheck --op sofmax", "--op: unknown op \"sofmax\"; the nearest is \"softmax\""},
-      {"ops --threads 1", "unknown flag --threads; the nearest is --help"},
+      {"ops --threads 1", "unknown flag --threads"},
       {"gradcheck --threads 4097", "--threads: a whole number from 0 to 4096 is expected, got 4097"},
       {"eval x --threads 4097", "--threads: a whole number from 0 to 4096 is expected, got 4097"},
       {"train --data x --threads 4097", "--threads: a whole number from 0 to 4096 is expected, got 4097"},

@@ -66,10 +66,11 @@ TEST_CASE("config: every preset is a model, and its parameters are the published
 
 TEST_CASE("config: an unknown name suggests the nearest") {
   CHECK_THROWS_WITH_AS(preset("tinny"), "preset: the name of a known model is expected, got \"tinny\"; the nearest is \"tiny\"", Error);
-  CHECK(nearest("siglip-base-patch16-22", preset_names()) == "siglip-base-patch16-224");
-  CHECK(nearest("siglip2-giant-op-patch16-384", preset_names()) == "siglip2-giant-opt-patch16-384");
-  CHECK(nearest("kitten", {"sitting", "mitten", "bitten"}) == "mitten");
-  CHECK(nearest("", {"ab", "a"}) == "a");
+  CHECK(nearest("siglip-base-patch16-22", preset_names()) == "; the nearest is \"siglip-base-patch16-224\"");
+  CHECK(nearest("siglip2-giant-op-patch16-384", preset_names()) == "; the nearest is \"siglip2-giant-opt-patch16-384\"");
+  CHECK(nearest("kitten", {"sitting", "mitten", "bitten"}) == "; the nearest is \"mitten\"");
+  CHECK(nearest("", {"ab", "a"}).empty());
+  CHECK(nearest("xyzzy", {"train", "embed"}).empty());  // the least distance is still nothing near
   CHECK(nearest("a", {}).empty());
 }
 

@@ -411,6 +411,9 @@ TEST_CASE("convert: what cannot be converted leaves nothing behind") {
     return converted(folder / in, folder / out, options, folder.path);
   };
   CHECK(said("in", "in") == "in: a name that is not taken is expected, got a folder");
+  CHECK(said("in", "out.onnx") ==
+        "out.onnx: the name of a folder to make is expected, got one that ends in .onnx: what is written is a folder in the Hugging Face layout");
+  CHECK(contains(said("in", "OUT.Safetensors/"), "ends in .safetensors"));
   CHECK(said("in", "in/config.json") == "in/config.json: a name that is not taken is expected, got something that is there");
   CHECK(said("nowhere", "out") ==
         "nowhere: a checkpoint folder with model.safetensors or its shards, or a run folder with best/ or last/, is expected, got nothing there");

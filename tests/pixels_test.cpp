@@ -168,15 +168,22 @@ TEST_CASE("preprocessor_config.json") {
     CHECK(again.mean == std::array<double, 3>{0.1, 0.2, 0.3});
     CHECK(again.rescale_factor == 1.0 / 255);
   }
-  // What the hub's files leave out or set to null has the library's default.
+  // What the hub's files leave out or set to null has the library's default, but a step that is null is no step to transformers.
   write_file(folder / "preprocessor_config.json",
              R"({"do_convert_rgb": null, "image_std": null, "size": null, "do_resize": null, "resample": null})");
   const Preprocessing absent = read_preprocessing(folder.path);
   CHECK(absent.image_size == 224);
   CHECK(absent.resample == 3);
   CHECK(absent.profile == Profile::pil);
-  CHECK(absent.resize);
+  CHECK(!absent.resize);
+  CHECK(absent.rescale);
+  CHECK(absent.normalize);
   CHECK(!absent.picture.only_rgb);
+  write_file(folder / "preprocessor_config.json", R"({"do_rescale": null, "do_normalize": null})");
+  const Preprocessing bare = read_preprocessing(folder.path);
+  CHECK(bare.resize);
+  CHECK(!bare.rescale);
+  CHECK(!bare.normalize);
   write_file(folder / "preprocessor_config.json",
              R"({"size": [64, 64], "do_convert_rgb": false, "image_processor_type": "SiglipImageProcessorFast"})");
   CHECK(read_preprocessing(folder.path).image_size == 64);

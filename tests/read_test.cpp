@@ -138,8 +138,8 @@ TEST_CASE("metadata.jsonl: what is wrong is named by file and line") {
   const std::string good = "{\"file_name\": \"a.png\", \"text\": \"x\"}\n", name = "metadata.jsonl", second = name + ":2: ";
   CHECK(problem(name, "\n") == name + ": at least one pair is expected, got none");
   CHECK(problem(name, good + "{").starts_with(second + "valid JSON is expected, got "));
-  CHECK(problem(name, good + "{\"text\": \"\xFF\"}").starts_with(second + "valid JSON is expected, got "));
-  CHECK(problem(name, good + "[]") == second + "an object is expected, got array");
+  CHECK(problem(name, good + "{\"text\": \"\xFF\"}") == second + "UTF-8 is expected, got byte 255");
+  CHECK(problem(name, good + "[]") == second + "an object a line is expected (JSON lines), got an array");
   CHECK(problem(name, good + "{\"text\": \"x\"}") ==
         second + "a key \"file_name\" is expected, got none; --image-column and --text-column name others");
   CHECK(problem(name, good + "{\"file_name\": \"a.png\", \"text\": 3}") == second + "a string is expected as \"text\", got number");

@@ -111,12 +111,15 @@ TEST_CASE("safetensors: sizes that do not fit the file") {
   CHECK(of_bytes(little_endian(std::uint64_t{1} << 63) + "{}") == "x: a header of at most 16777216 bytes is expected, got 9223372036854775808");
   CHECK(of_bytes(little_endian(~std::uint64_t{0}) + "{}") == "x: a header of at most 16777216 bytes is expected, got 18446744073709551615");
   CHECK(of_bytes(little_endian(100000001) + "{}") == "x: a header of at most 16777216 bytes is expected, got 100000001");
-  CHECK(of_bytes(little_endian(3) + "{}") == "x: a header within the file's 10 bytes is expected, got 3");
+  CHECK(of_bytes(little_endian(3) + "{}") == "x: 11 bytes are expected, got 10: the file is cut off, 1 byte is missing; download or copy it again");
+  CHECK(of_bytes(little_endian(30) + "[]") == "x: a header within the file's 10 bytes is expected, got 30");
+  CHECK(of_bytes("Invalid username or password.") == "x: safetensors are expected, got a text that begins with \"Invalid username or password.\"");
   CHECK(of_header("{}") == "nothing");
   CHECK(of_header("{}", 1) == "x: the tensors cover all 1 bytes of data, got 0");
   CHECK(of_header(one("\"F32\"", "[2]", "[0, 8]"), 9) == "x: the tensors cover all 9 bytes of data, got 8");
-  CHECK(of_header(one("\"F32\"", "[2]", "[0, 8]"), 7) ==
-        "x: tensor \"a\": data_offsets [begin, end] within the 7 bytes of data are expected, got [0,8]");
+  CHECK(contains(of_header(one("\"F32\"", "[2]", "[0, 8]"), 5), ": the file is cut off, 3 bytes are missing; download or copy it again"));
+  CHECK(of_header(one("\"F32\"", "[2]", "[4, 12]"), 7) ==
+        "x: tensor \"a\": data_offsets [begin, end] within the 7 bytes of data are expected, got [4,12]");
 }
 
 TEST_CASE("safetensors: headers that are not what they should be") {
@@ -124,7 +127,7 @@ TEST_CASE("safetensors: headers that are not what they should be") {
   CHECK(of_header("null") == "x: a header that begins with { is expected, got \"null\"");
   CHECK(of_header("  {}") == "x: a header that begins with { is expected, got \"  {}\"");
   CHECK(of_header("\xef\xbb\xbf{}") == "x: a header that begins with { is expected, got \"\\ufeff{}\"");
-  CHECK(of_header("\xff\xfe") == "x: a header that begins with { is expected, got \"\\ufffd\\ufffd\"");
+  CHECK(of_header("\xff\xfe") == "x: a header that begins with { is expected, got \"\ufffd\ufffd\"");
   CHECK(of_header("{\"\xff\": 1}").find("x: valid JSON is expected, got parse error at line 1, column 3") == 0);
   CHECK(of_header("{} trailing").find("x: valid JSON is expected, got parse error at line 1, column ") == 0);
   CHECK(of_header("{}      ") == "nothing");

@@ -59,12 +59,13 @@ TEST_CASE("hostile spiece.model: the protobuf") {
   CHECK(said(head + rules) == "m: a trainer_spec is expected, got none");
   CHECK(said(head + training) == "m: a normalizer_spec is expected, got none");
   CHECK(said(head + training + training + rules) == "m: model: field 2 once is expected, got it twice");
-  CHECK(said("\x0A") == "m: model: a whole field is expected, got the end");
+  CHECK(said("\x0A") == "m: model: a whole field is expected, got the end: the file is cut off");
   CHECK(said("\x0A" + std::string(10, '\xFF') + "\x01") == "m: model: a varint of at most 64 bits is expected, got a longer one");
   CHECK(said("\x0A" + std::string(9, '\xFF') + "\x02") == "m: model: a varint of at most 64 bits is expected, got a longer one");
   CHECK(said("\x0A\x05"
-             "ab") == "m: model: a field of at most the 2 bytes left is expected, got 5");
-  CHECK(said("\x0A" + varint(~0ull) + "ab") == "m: model: a field of at most the 2 bytes left is expected, got 18446744073709551615");
+             "ab") == "m: model: a field of at most the 2 bytes left is expected, got 5: the file is cut off");
+  CHECK(said("\x0A" + varint(~0ull) + "ab") ==
+        "m: model: a field of at most the 2 bytes left is expected, got 18446744073709551615: the file is cut off");
   CHECK(said("\x0B") == "m: model: wire types 0, 1, 2 and 5 are expected, got 3");
   CHECK(said("\x0F") == "m: model: wire types 0, 1, 2 and 5 are expected, got 7");
   CHECK(said("\x02") == "m: model: field numbers 1 to 536870911 are expected, got 0");
@@ -93,7 +94,7 @@ TEST_CASE("hostile spiece.model: pieces") {
   CHECK(with(piece("b", 1, -std::numeric_limits<float>::infinity())) == "m: piece: a finite score of \"b\" is expected, got -inf");
   CHECK(with(piece("")) == "m: piece: 1 to 1024 bytes are expected, got 0");
   CHECK(with(piece(std::string(4 << 20, 'a'))) == "m: piece: 1 to 1024 bytes are expected, got 4194304");
-  CHECK(with(piece("\xC3")) == "m: piece: UTF-8 is expected, got \"\\ufffd\"");
+  CHECK(with(piece("\xC3")) == "m: piece: UTF-8 is expected, got \"\ufffd\"");
   CHECK(with(piece(std::string("b\0", 2))) == "m: piece: no NUL byte is expected, got \"b\\u0000\"");
   CHECK(with(piece("b", 7)) == "m: piece: type 1 to 6 is expected, got 7");
   CHECK(with(piece("<0x41>", 6)) == "m: 0 byte pieces are expected (byte_fallback is off), got 1");

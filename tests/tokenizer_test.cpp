@@ -15,7 +15,6 @@ TEST_CASE("words: how a text falls into pieces") {
   CHECK(t->pieces("A Big RED circle, left-of a (small) star!") == Pieces{"a", "big", "red", "circle", "left", "of", "a", "small", "star"});
   CHECK(t->pieces("C++ #1 R&D 50% x=y ~^`|<>*$@") ==
         Pieces{"c", "+", "+", "#", "1", "r", "&", "d", "50", "%", "x", "=", "y", "~", "^", "`", "|", "<", ">", "*", "$", "@"});
-  CHECK(t->pieces("ZüRICH É 東京 👍🏽") == Pieces{"zürich", "É", "東京", "👍🏽"});  // only ASCII is lowered
   CHECK(t->pieces("a,.;:!?\"'()[]{}-_/\\b") == Pieces{"a", "b"});
   CHECK(t->pieces(std::string("a\0b\x01\t\n\v\f\r\x1f\x7f"
                               "c",
@@ -23,6 +22,25 @@ TEST_CASE("words: how a text falls into pieces") {
   CHECK(t->pieces("</s>") == Pieces{"<", "s", ">"});
   CHECK(t->pieces("").empty());
   CHECK(t->pieces(" \n .").empty());
+}
+
+TEST_CASE("words: beyond ASCII") {
+  const auto t = learn_words({}, 4);
+  CHECK(t->pieces("ZÜRICH É Straße Красный ΟΔΟΣ") == Pieces{"zürich", "é", "straße", "красный", "οδοσ"});
+  CHECK(t->pieces("cafe\u0301 CAFE\u0301 caf\u00e9 CAF\u00c9") == Pieces{"caf\u00e9", "caf\u00e9", "caf\u00e9", "caf\u00e9"});
+  CHECK(t->pieces("J\u030c \u01f0") == Pieces{"\u01f0", "\u01f0"});  // there is no capital of this letter, so lower case gives two characters
+  CHECK(t->pieces("a\u00a0b\u2003c\u3000d\u2028e") == Pieces{"a", "b", "c", "d", "e"});
+  CHECK(t->pieces("«a» – b… “don’t” ¿c? 、d。「e」") == Pieces{"a", "b", "don", "t", "c", "d", "e"});
+  CHECK(t->pieces("一只红色的cat, 2021年") == Pieces{"一", "只", "红", "色", "的", "cat", "2021", "年"});
+  CHECK(t->pieces("ラーメンが好き") == Pieces{"ラ", "ー", "メ", "ン", "が", "好", "き"});
+  CHECK(t->pieces("か\u3099ぎ") == Pieces{"が", "ぎ"});
+  CHECK(t->pieces("แมวสีแดง") == Pieces{"แ", "ม", "ว", "สี", "แ", "ด", "ง"});  // marks stay with their letter
+  CHECK(t->pieces("빨간 고양이 \u1108\u1161\u11af") == Pieces{"빨간", "고양이", "빨"});
+  CHECK(t->pieces("5€ ×2 👍🏽 👨‍👩‍👧 ❤️") ==
+        Pieces{"5€", "×2", "👍🏽", "👨‍👩‍👧", "❤️"});  // symbols beyond ASCII are letters
+  CHECK(t->pieces("a\xff"
+                  "B \xc3") == Pieces{"a\ufffdb", "\ufffd"});
+  CHECK(t->pieces(std::string("\xe2\x80\x8b\xc2\x85\xcc\x81")) == Pieces{"\u200b", "\u0301"});  // U+0085 is a blank, U+200B is none
 }
 
 TEST_CASE("words: ids by falling count, then byte order; cut to T - 1, ended and padded with 1") {
@@ -40,15 +58,15 @@ TEST_CASE("words: ids by falling count, then byte order; cut to T - 1, ended and
   CHECK(ids.shape() == Shape{2, 4});
   CHECK(ids.to_vector() == Row{3, 1, 1, 1, 6, 4, 1, 1});
   CHECK(t->encode(Pieces{}).shape() == Shape{0, 4});
-  CHECK(t->describe() == "words: 7 ids, ASCII lower case, marks dropped, padded with </s> to 4");
+  CHECK(t->describe() == "words: 7 ids, lower case, marks dropped, padded with </s> to 4");
 }
 
-TEST_CASE("words: a full vocabulary keeps the most frequent; bytes that are not UTF-8 are never learned") {
-  const auto t = learn_words({"b b a a c", "\xff\xff \xff\xff \xff\xff", "\xc3\xa9"}, 3, 5);
+TEST_CASE("words: a full vocabulary keeps the most frequent; bytes that are not UTF-8 are learned as U+FFFD") {
+  const auto t = learn_words({"b b a a c", "\xff", "\xc3\xa9"}, 3, 5);
   CHECK(t->vocab_size() == 5);
   CHECK(t->encode("a b") == Row{3, 4, 1});
   CHECK(t->encode("c \xff\xff") == Row{2, 2, 1});
-  CHECK(learn_words({"\xff"}, 3)->vocab_size() == 3);
+  CHECK(learn_words({"\xff"}, 3)->piece(3) == "\ufffd");
   CHECK(complaint_of([] { learn_words({}, 0); }) == "learn_words: context is 1 to 65536, got 0");
   CHECK(complaint_of([] { learn_words({}, 4, 2); }) == "learn_words: max_vocab is 3 to 16777216, got 2");
 }
@@ -64,12 +82,34 @@ TEST_CASE("words: what is saved is read back, byte for byte the same again") {
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) CHECK(read_file(folder / name) == read_file(again / name));
 }
 
+TEST_CASE("words: files of earlier versions load, with the ids that their models were trained with") {
+  const TemporaryFolder folder, again;
+  learn_words({"caf\u00e9 Red"}, 8)->save(folder.path);
+  Json json = parse_json(read_file(folder / "tokenizer.json"), "tokenizer.json");
+  Json lowering = Json::array();
+  for (char c = 'A'; c <= 'Z'; ++c)
+    lowering.push_back(
+        {{"type", "Replace"}, {"pattern", {{"String", std::string(1, c)}}}, {"content", std::string(1, static_cast<char>(c - 'A' + 'a'))}});
+  json["normalizer"]["normalizers"] = lowering;
+  json["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = R"([\x00-\x20\x7f,.;:!?"'()\[\]{}\-_/\\]+)";
+  json["pre_tokenizer"]["pretokenizers"][1]["pattern"]["Regex"] = R"([#$%&*+<=>@\^`|~])";
+  json["model"]["vocab"] = {{"<pad>", 0}, {"</s>", 1}, {"<unk>", 2}, {"caf\u00e9", 3}, {"red", 4}, {"\u7ea2\u8272", 5}};
+  const std::string written = json.dump(2) + "\n";
+  write_file(folder / "tokenizer.json", written);
+  const auto t = read_tokenizer(folder.path);
+  CHECK(t->describe() == "words: 6 ids, ASCII lower case, marks dropped, padded with </s> to 8");
+  CHECK(t->encode("RED caf\u00e9 CAF\u00c9 cafe\u0301 \u7ea2\u8272 red\u00a0red") == Row{4, 3, 2, 2, 5, 2, 1, 1});
+  CHECK(t->pieces("ZüRICH É 東京 👍🏽 \xff") == Pieces{"zürich", "É", "東京", "👍🏽", "\xff"});
+  t->save(again.path);
+  CHECK(read_file(again / "tokenizer.json") == written);
+}
+
 TEST_CASE("words: ten megabytes of text, in many words and in one") {
   std::string words;
   while (words.size() < 10'000'000) words += "a red circle, über-großes Haus; 東京 👍🏽\n";
   const std::clock_t begin = std::clock();  // of this process: other ones do not count
   const auto t = learn_words({words, std::string(10'000'000, 'a'), std::string(10'000'000, '.')}, 16);
-  CHECK(t->vocab_size() == 3 + 9);
+  CHECK(t->vocab_size() == 3 + 10);
   CHECK(t->encode(words)[15] == 1);
   CHECK(t->pieces(words).size() > 1'000'000);
   CHECK(t->encode(std::string(10'000'000, 'a'))[1] == 1);

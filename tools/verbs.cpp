@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <numeric>
@@ -13,6 +14,7 @@
 #include <sstream>
 #include "core/limits.h"
 #include "data/sources.h"
+#include "data/text_file.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/config.h"
@@ -52,7 +54,7 @@ const CLI::App* find_verb(const CLI::App& program, const std::vector<std::string
     if (at < words.size() && words[at].starts_with("-")) return verb;
     if (at == words.size()) throw WrongUse(so_far + "a verb is expected, one of " + joined(names) + "; --help says more");
     if (std::find(names.begin(), names.end(), words[at]) == names.end())
-      throw WrongUse(so_far + "unknown verb \"" + words[at] + "\"; the nearest is \"" + nearest(words[at], names) + "\"");
+      throw WrongUse(so_far + "unknown verb \"" + words[at] + "\"" + nearest(words[at], names));
     verb = verb->get_subcommand(words[at]);
     so_far = words[at++] + ": ";
   }
@@ -65,7 +67,7 @@ const CLI::Option& find_flag(const CLI::App& verb, const std::string& flag) {
     if (option->check_name(flag)) return *option;
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
-  throw WrongUse("unknown flag " + flag + "; the nearest is " + nearest(flag, names));
+  throw WrongUse("unknown flag " + flag + nearest(flag, names));
 }
 }  // namespace
 
@@ -197,10 +199,7 @@ double parse_real(const std::string& flag, const std::string& text) {
   return value;
 }
 
-std::string trimmed(const std::string& text) {
-  const std::size_t begin = text.find_first_not_of(" \t\r"), end = text.find_last_not_of(" \t\r");
-  return begin == std::string::npos ? "" : text.substr(begin, end + 1 - begin);
-}
+std::string trimmed(const std::string& text) { return std::string(siglip::trimmed(std::string_view(text))); }
 
 std::vector<std::string> split_list(const std::string& text, char separator) {
   std::vector<std::string> parts;
@@ -213,36 +212,32 @@ std::vector<std::string> split_list(const std::string& text, char separator) {
 
 // ---- input and output ------------------------------------------------------------------------------------------------------------------
 
-std::vector<std::string> read_texts(const std::string& path) {
-  std::string bytes = read_file(path);
-  std::vector<std::string> texts;
-  const auto take = [&](const Json& value, const std::string& where) {
-    require(value.is_string(), where, "a string is expected, got ", brief(value));
-    texts.push_back(value.get<std::string>());
-  };
-  if (path.ends_with(".json")) {
-    const Json json = parse_json(bytes, path);
-    require(json.is_array(), path, "an array of strings is expected, got ", brief(json));
-    for (const Json& value : json) take(value, path);
-  } else {
-    if (bytes.starts_with("\xef\xbb\xbf")) bytes.erase(0, 3);
-    std::istringstream in(bytes);
-    Dim number = 0;
-    for (std::string line; std::getline(in, line);) {
-      const std::string where = path + ":" + std::to_string(++number);
-      if (line.ends_with('\r')) line.pop_back();
-      if (!path.ends_with(".jsonl")) {
-        texts.push_back(line);
-        continue;
-      }
-      if (is_blank(line)) continue;
-      const Json json = parse_json(line, where);
-      require(json.is_object() && json.contains("text"), where, "an object with \"text\" is expected, got ", brief(json));
-      take(json["text"], where);
-    }
+namespace {
+// A pipe has no name whose ending would say what comes through it, and no end that is known before.
+std::string read_pipe(const std::string& path, const std::string& name) {
+  constexpr std::size_t most = std::size_t{1} << 30, piece = 1 << 16;
+  std::ifstream file;
+  if (path != "-") file.open(path, std::ios::binary);
+  std::istream& in = path == "-" ? std::cin : file;
+  require(static_cast<bool>(in), name, "something that can be read is expected, got nothing of this name");
+  std::string bytes;
+  while (in && bytes.size() <= most) {
+    const std::size_t before = bytes.size();
+    bytes.resize(before + piece);
+    in.read(bytes.data() + before, piece);
+    bytes.resize(before + static_cast<std::size_t>(in.gcount()));
   }
-  require(!texts.empty(), path, "at least one text is expected, got none");
-  return texts;
+  require(bytes.size() <= most, name, "at most ", most, " bytes are expected, got more");
+  return bytes;
+}
+}  // namespace
+
+std::vector<std::string> read_texts(const std::string& path) {
+  std::error_code none;
+  const bool standard = path == "-" || path == "/dev/stdin", pipe = standard || path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/");
+  if (const std::string name = standard ? "standard input" : path; pipe) return texts_of(read_pipe(path, name), name, true);
+  require(std::filesystem::exists(path, none), path, "a file of texts is expected, got nothing of this name (a text itself? - reads standard input)");
+  return texts_of(read_file(path), path);
 }
 
 namespace {

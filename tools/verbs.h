@@ -93,8 +93,10 @@ std::vector<std::string> split_list(const std::string& text, char separator = ',
 
 // ---- input and output ------------------------------------------------------------------------------------------------------------------
 
-/// The texts of a file: the strings of an array (.json), the "text" of each line (.jsonl), else a text a line.
+/// The texts of a file, or of standard input ("-", /dev/stdin): see texts_of() in data/text_file.h.
 std::vector<std::string> read_texts(const std::string& path);
+constexpr const char* text_files =
+    "a file (- is standard input): one a line, a JSON array (.json), the \"text\" of each line (.jsonl), or the names of a data.yaml (.yaml)";
 /// Says on standard error what the model does not see of these texts, whose tokens are `ids`: what is cut off, words it never met, and which become
 /// one.
 void note_texts(const std::vector<std::string>& texts, const std::vector<std::vector<std::int32_t>>& ids, const Tokenizer& tokenizer);

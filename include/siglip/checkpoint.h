@@ -26,6 +26,8 @@ class SafetensorsFile {
   const std::vector<TensorInfo>& tensors() const;  // in file order
   const std::map<std::string, std::string>& metadata() const;
   const TensorInfo* find(const std::string& name) const;  // null if there is none
+  /// Gives the tensors other names, in file order; the file is as it was. Throws Error if two would have the same.
+  void rename(const std::vector<std::string>& names);
   /// Converted to Real from F64, F32, F16 or BF16. Throws Error for other types, or if the file holds no such tensor.
   Tensor read(const std::string& name) const;
   void read_into(const std::string& name, const Tensor& to) const;  // throws Error unless the shape is to's
@@ -51,10 +53,10 @@ SiglipConfig read_config(const std::string& folder);
 void write_config(const std::string& folder, const SiglipConfig& config);
 
 /// How a folder's pictures become numbers: "image_processor" of processor_config.json, where transformers 5 saves it, else
-/// preprocessor_config.json; absent and null fields get SigLIP's defaults. The profile is that of the key "resize_profile", which is ours; without it
-/// SiglipImageProcessorFast means torchvision and SiglipImageProcessor pil, as when the published folders were made (transformers 5 uses torchvision
-/// under this name too, where it is installed). Throws Error naming file and field for what would give other pixels than transformers: other filters,
-/// crops, padding, sizes that keep the aspect, NaFlex.
+/// preprocessor_config.json; absent and null fields get SigLIP's defaults, but a step that is null is left out. The profile is that of the key
+/// "resize_profile", which is ours; without it SiglipImageProcessorFast means torchvision and SiglipImageProcessor pil, as when the published folders
+/// were made (transformers 5 uses torchvision under this name too, where it is installed). Throws Error naming file and field for what would give
+/// other pixels than transformers: other filters, crops, padding, sizes that keep the aspect, NaFlex.
 Preprocessing read_preprocessing(const std::string& folder);
 bool has_preprocessing(const std::string& folder);                                        // one of the two files is there
 void write_preprocessing(const std::string& folder, const Preprocessing& preprocessing);  // preprocessor_config.json
@@ -64,17 +66,21 @@ void write_preprocessing(const std::string& folder, const Preprocessing& preproc
 void explain_shrunk_files();
 
 /// The weights of a folder in the Hugging Face layout: model.safetensors, else the shards that model.safetensors.index.json names. Every shard
-/// lies in the folder itself and holds exactly the tensors that the index says; otherwise Error.
+/// lies in the folder itself and holds exactly the tensors that the index says; otherwise Error. Buffers of old files (is_position_ids) may be in
+/// either alone. Tensors have the names that the model itself gives them: what torch.compile, DistributedDataParallel, FSDP, or a module that holds
+/// the model put before or between is cut out.
 class Weights {
  public:
   explicit Weights(const std::string& folder);
   const std::string& path() const { return path_; }  // model.safetensors or the index: opens messages
   const std::vector<SafetensorsFile>& files() const { return files_; }
   const SafetensorsFile* find(const std::string& name) const;  // the file with this tensor; null if there is none
+  const std::string& cut() const { return cut_; }              // out of the first name that had something cut out: "_orig_mod.module."
 
  private:
   void read_index();
-  std::string path_;
+  void unwrap_names();
+  std::string path_, cut_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, std::size_t> places_;  // which file
 };

@@ -34,7 +34,7 @@ void validate(const SiglipConfig& config, const std::string& where);
 SiglipConfig preset(const std::string& name, const std::string& where = "preset");
 std::vector<std::string> preset_names();
 
-/// Of `choices` the one with the smallest edit distance to `word`: what an error message suggests. Empty if there are none.
+/// What an error message suggests of `choices` ("; the nearest is \"tiny\""): by edit distance; empty if half of the letters would not stay.
 std::string nearest(const std::string& word, const std::vector<std::string>& choices);
 /// Throws Error unless `word` is one of `choices`, naming them and the nearest. `where` (a file, a flag) opens the message.
 void require_word(const std::string& word, const std::vector<std::string>& choices, const std::string& where);

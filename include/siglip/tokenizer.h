@@ -14,7 +14,7 @@ class Tokenizer {
   virtual Dim vocab_size() const = 0;
   virtual Dim context() const = 0;  // T
   /// T ids: the first T-1 pieces of the text, the end token, then padding on the right. A text may be any bytes; what is not UTF-8 becomes
-  /// U+FFFD (learned words take bytes above 127 as they are).
+  /// U+FFFD (words learned by earlier versions take bytes above 127 as they are).
   virtual std::vector<std::int32_t> encode(const std::string& text) const = 0;
   /// The pieces before truncation, end token and padding left out.
   virtual std::vector<std::string> pieces(const std::string& text) const = 0;
@@ -34,8 +34,8 @@ class Tokenizer {
   Ids encode(const std::vector<std::string>& texts, Device device = Device::cpu) const;
 };
 
-/// Words learned from captions. ASCII letters are lowered; white space and the marks , . ; : ! ? " ' ( ) [ ] { } - _ / \ separate words and
-/// are dropped; every other ASCII symbol is a word of its own; bytes above 127 count as letters. Ids: 0 <pad> (unused: like the published
+/// Words learned from captions, lowered and in Unicode's normal form C. White space and punctuation separate words; # $ % & * + < = > @ ^ ` | ~ and
+/// characters of scripts that set no blanks (Chinese, Japanese, Thai, …) are words of their own. Ids: 0 <pad> (unused: like the published
 /// tokenizer it pads with the end token), 1 </s>, 2 <unk>, then words by falling count, equal counts in byte order.
 std::unique_ptr<Tokenizer> learn_words(const std::vector<std::string>& texts, Dim context, Dim max_vocab = 32000);
 

@@ -97,7 +97,7 @@ void validate(const SiglipConfig& config, const std::string& where) {
 SiglipConfig preset(const std::string& name, const std::string& where) {
   for (const Preset& p : presets)
     if (name == p.name) return {p.vision, p.text, p.image_size, p.patch_size, p.vocab_size, p.context, p.vision.width, 1e-6, true};
-  fail(where, "the name of a known model is expected, got \"", name, "\"; the nearest is \"", nearest(name, preset_names()), "\"");
+  fail(where, "the name of a known model is expected, got \"", name, "\"", nearest(name, preset_names()));
 }
 
 std::vector<std::string> preset_names() {
@@ -107,11 +107,11 @@ std::vector<std::string> preset_names() {
 }
 
 std::string nearest(const std::string& word, const std::vector<std::string>& choices) {
-  std::string best;
+  const std::string* best = nullptr;
   std::size_t least = std::numeric_limits<std::size_t>::max();
   for (const std::string& choice : choices)
-    if (const std::size_t distance = edit_distance(word, choice); distance < least) least = distance, best = choice;
-  return best;
+    if (const std::size_t distance = edit_distance(word, choice); distance < least) least = distance, best = &choice;
+  return best && 2 * least <= std::max(word.size(), best->size()) ? "; the nearest is \"" + *best + "\"" : "";
 }
 
 void require_word(const std::string& word, const std::vector<std::string>& choices, const std::string& where) {
@@ -120,6 +120,6 @@ void require_word(const std::string& word, const std::vector<std::string>& choic
     if (word == choice) return;
     list += (list.empty() ? "" : ", ") + choice;
   }
-  fail(where, "one of ", list, " is expected, got \"", word, "\"; the nearest is \"", nearest(word, choices), "\"");
+  fail(where, "one of ", list, " is expected, got \"", word, "\"", nearest(word, choices));
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

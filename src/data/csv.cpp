@@ -1,6 +1,7 @@
 // csv.cpp — comma- and tab-separated values: records, and the pairs in them.
 #include <algorithm>
 #include "data/sources.h"
+#include "data/text_file.h"
 #include "data/utf8.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
@@ -41,10 +42,8 @@ void check_text(std::string_view text, const std::string& name) {
   fail(name + ":" + std::to_string(line), "text is expected, got a NUL byte");
 }
 
-Table::Table(std::string bytes, std::string name, char delimiter) : bytes_(std::move(bytes)), name_(std::move(name)), delimiter_(delimiter) {
-  if (bytes_.starts_with("\xEF\xBB\xBF")) at_ = 3;
-  check_text(bytes_, name_);
-}
+Table::Table(std::string bytes, std::string name, char delimiter)
+    : bytes_(text_of(std::move(bytes), name)), name_(std::move(name)), delimiter_(delimiter) {}
 
 std::string Table::where() const { return name_ + ":" + std::to_string(record_line_); }
 
@@ -98,6 +97,8 @@ std::vector<Pair> read_table(const std::string& file, char delimiter, const Data
   Table table(read_file(file), file, delimiter);
   std::vector<std::string> header, fields;
   require(table.next(header), file, "a header line is expected, got an empty file");
+  const bool json = header[0].starts_with('{') || header[0].starts_with('[');
+  require(!json, file, "a table with a header line is expected, got JSON; JSON lines are read from a folder's metadata.jsonl");
   const std::size_t image = column(header, options.image_column, table.where()), text = column(header, options.text_column, table.where());
   const auto marked = std::find(header.begin(), header.end(), "distractor");
   const auto distractor = static_cast<std::size_t>(marked - header.begin());

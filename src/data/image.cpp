@@ -4,6 +4,7 @@
 #include "data/exif.h"
 #include "data/resize.h"
 #include "data/stb.h"
+#include "io/stand_in.h"
 #include "siglip/checkpoint.h"
 #include "siglip/data.h"
 #include "siglip/error.h"
@@ -29,6 +30,7 @@ Image to_image(const StbPicture& picture, Alpha alpha_rule) {
 }  // namespace
 
 Image decode_image(const std::uint8_t* bytes, std::size_t size, const std::string& name, const PictureOptions& options) {
+  refuse_stand_in({reinterpret_cast<const char*>(bytes), size}, name);
   const Container container = open_container({reinterpret_cast<const char*>(bytes), size}, name);
   require(container.rgb || !options.only_rgb, name, "a picture stored in three colours is expected, because do_convert_rgb is false, got another");
 

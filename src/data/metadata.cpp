@@ -1,6 +1,7 @@
 // metadata.cpp — the Hugging Face imagefolder layout: pictures beside a metadata.jsonl or metadata.csv that names them.
 #include <filesystem>
 #include "data/sources.h"
+#include "data/text_file.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
@@ -18,16 +19,15 @@ std::string text_of(const Json& record, const std::string& key, const std::strin
 }  // namespace
 
 std::vector<Pair> read_json_lines(const std::string& file, const DataOptions& options) {
-  const std::string bytes = read_file(file);
+  const std::string bytes = text_of(read_file(file), file);
   Root root(file.substr(0, file.rfind('/') + 1));
   std::vector<Pair> pairs;
   std::size_t line = 0;
-  for (std::size_t at = bytes.starts_with("\xEF\xBB\xBF") ? 3 : 0; at < bytes.size();) {
-    const std::size_t end = std::min(bytes.find('\n', at), bytes.size());
-    const std::string text = bytes.substr(at, end - at), where = file + ":" + std::to_string(++line);
-    at = end + 1;
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const Json record = parse_json(text, where);
+  for (const std::string_view text : lines_of(bytes)) {
+    const std::string where = file + ":" + std::to_string(++line);
+    if (trimmed(text).empty()) continue;
+    require(!trimmed(text).starts_with('['), where, "an object a line is expected (JSON lines), got an array");
+    const Json record = parse_json(std::string(text), where);
     require(record.is_object(), where, "an object is expected, got ", record.type_name());
     Pair pair{root.resolve(text_of(record, options.image_column, where), where), text_of(record, options.text_column, where)};
     if (record.contains("distractor")) {

@@ -103,7 +103,7 @@ std::string Root::resolve(const std::string& name, const std::string& where) {
   require(fits, where, "a picture inside this file's folder is expected, got \"", name, "\"");
 
   // A link may lead elsewhere. Folders are followed once; a file only if it is a link, because there may be millions.
-  const std::string path = folder_ + "/" + name, parent = fs::path(path).parent_path().string();
+  const std::string path = on_disk_.find(folder_, name), parent = fs::path(path).parent_path().string();
   std::error_code problem;
   auto [at, fresh] = inside_.try_emplace(parent, false);
   if (fresh) at->second = is_inside(fs::weakly_canonical(parent, problem).string(), canonical_);

@@ -16,6 +16,7 @@
 #include "data/added_tokens.h"
 #include "data/spiece_check.h"
 #include "data/utf8.h"
+#include "io/stand_in.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -235,7 +236,9 @@ std::unique_ptr<Tokenizer> read_sentencepiece(const TokenizerConfig& config, con
     if (config.text(key, "</s>") != "</s>") config.refuse(key, "\"</s>\"");
   if (config.text("unk_token", "<unk>") != "<unk>") config.refuse("unk_token", "\"<unk>\"");
   const std::optional<TextSizes> sizes = read_text_sizes(config.folder);
-  return std::make_unique<SentencePieces>(read_file(file, most_spiece_bytes), file,
+  std::string bytes = read_file(file, most_spiece_bytes);
+  refuse_stand_in(bytes, file);
+  return std::make_unique<SentencePieces>(std::move(bytes), file,
                                           SentencePieces::Settings{profile == "hf_v1", config.lower(options), config.context(),
                                                                    sizes ? sizes->vocab_size : most_vocab, read_specials(config), config.json});
 }

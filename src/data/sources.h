@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 #include "core/hash.h"
+#include "data/disk_names.h"
 #include "siglip/data.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -36,6 +37,7 @@ class Root {
 
  private:
   std::string folder_, canonical_;
+  DiskNames on_disk_;
   std::unordered_map<std::string, bool, KeyedHash> inside_;  // of folders that were asked for before
 };
 

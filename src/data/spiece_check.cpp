@@ -65,10 +65,12 @@ class Message {
   }
 
  private:
+  // What lies within another message has the length that this one says.
+  const char* if_outermost() const { return whole_ == std::string_view("model") ? ": the file is cut off" : ""; }
   std::uint64_t varint() {
     std::uint64_t value = 0;
     for (int i = 0; i < 10; ++i) {
-      if (rest_.empty()) refuse("a whole field is expected, got the end");
+      if (rest_.empty()) refuse("a whole field is expected, got the end", if_outermost());
       const unsigned char byte = static_cast<unsigned char>(rest_[0]);
       rest_.remove_prefix(1);
       if (i == 9 && byte > 1) break;
@@ -78,7 +80,7 @@ class Message {
     refuse("a varint of at most 64 bits is expected, got a longer one");
   }
   std::string_view take(std::uint64_t size) {
-    if (size > rest_.size()) refuse("a field of at most the ", rest_.size(), " bytes left is expected, got ", size);
+    if (size > rest_.size()) refuse("a field of at most the ", rest_.size(), " bytes left is expected, got ", size, if_outermost());
     const std::string_view bytes = rest_.substr(0, size);
     rest_.remove_prefix(size);
     return bytes;

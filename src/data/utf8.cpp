@@ -2,26 +2,16 @@
 #include "data/utf8.h"
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <vector>
+#include "data/character_runs.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-struct Run {
-  std::uint32_t first, last;
-};
 struct CaseRun {
   std::uint32_t first, last, step;
   std::int32_t difference;
 };
 #include "data/letter_case.inc"
-
-// The run that holds c, or null. Runs are in order and do not overlap.
-template <class AnyRun, std::size_t n>
-const AnyRun* run_of(const AnyRun (&runs)[n], char32_t c) {
-  const AnyRun* found = std::lower_bound(std::begin(runs), std::end(runs), c, [](const AnyRun& run, char32_t of) { return run.last < of; });
-  return found != std::end(runs) && found->first <= c ? found : nullptr;
-}
 
 char32_t lowered(char32_t c) {
   const CaseRun* run = run_of(lower_case, c);

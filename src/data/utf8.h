@@ -14,6 +14,9 @@ inline bool is_valid_utf8(std::string_view text) { return valid_bytes(text) == t
 /// The text with every invalid part replaced by U+FFFD.
 std::string valid_utf8(std::string_view text);
 
+/// Unicode's normal form C of valid UTF-8: é as one character, however it was written. That of normalizers.NFC in Hugging Face's tokenizers.
+std::string normal_form(const std::string& text);
+
 /// "▁", which stands for a blank in the pieces of SentencePiece models and of Gemma's BPE.
 constexpr std::string_view blank_mark = "\xE2\x96\x81";
 /// What Python's str.isspace() and \s take for white space.

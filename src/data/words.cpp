@@ -1,11 +1,15 @@
 // words.cpp — captions to words: the simplest tokenizer that lets a small model train on its own data.
 //
-// A text is a row of bytes, and each byte is one of three things:
-//   dropped   white space, control characters (all bytes up to 32, and 127) and the marks , . ; : ! ? " ' ( ) [ ] { } - _ / \   they end a word
+// A text is brought to Unicode's normal form C and to lower case, and each character is one of four things:
+//   dropped   white space, control characters and punctuation, as , . ; : ! ? " ' ( ) [ ] { } - _ / \ and « — 。   they end a word
 //   symbol    every other ASCII character that is neither letter nor digit, as # & + = @   a word of its own
-//   letter    the rest: ASCII letters (lowered), digits, and all bytes above 127, so accents, other scripts and emoji stay whole
-// tokenizer.json says the same in the vocabulary of the Hugging Face library, and tools/reference/check_export.py compares the two. It lists
+//   alone     a character of a script that sets no blanks between words, as Chinese, Japanese and Thai: with its marks a word of its own
+//   letter    the rest: letters, digits, marks; emoji too, which stay whole
+// tokenizer.json says the same in the vocabulary of the Hugging Face library, and tools/reference/check_words.py compares the two. It lists
 // no added tokens: that library would look for them in the text first, and a caption could then end itself with a literal "</s>".
+//
+// Files of earlier versions look at ASCII alone: its letters are lowered, its blanks and punctuation dropped, and all bytes above 127 are letters.
+// They are read, and give the ids that their models were trained with.
 #include "data/words.h"
 #include <algorithm>
 #include <string_view>
@@ -13,46 +17,93 @@
 #include <utility>
 #include "core/hash.h"
 #include "core/limits.h"
+#include "data/character_runs.h"
 #include "data/utf8.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
-constexpr std::string_view marks = ",.;:!?\"'()[]{}-_/\\", symbols = "#$%&*+<=>@^`|~";
+#include "data/word_characters.inc"
+
+constexpr std::string_view ascii_marks = ",.;:!?\"'()[]{}-_/\\", symbols = "#$%&*+<=>@^`|~";
 constexpr const char *pad = "<pad>", *end = "</s>", *unknown = "<unk>";
 constexpr std::int32_t end_id = 1, unknown_id = 2;
 constexpr Dim specials = 3;
 
-bool is_dropped(char c) {
-  const unsigned char byte = static_cast<unsigned char>(c);
-  return byte <= 32 || byte == 127 || marks.find(c) != std::string_view::npos;
-}
-bool is_symbol(char c) { return symbols.find(c) != std::string_view::npos; }
+enum class Rules { unicode, ascii };
+enum class Kind { dropped, symbol, alone, letter };
 
-/// Takes the next word off the front of `rest`; empty when there is none.
-std::string next_word(std::string_view& rest) {
-  std::size_t begin = 0;
-  while (begin < rest.size() && is_dropped(rest[begin])) ++begin;
-  std::size_t stop = begin;
-  if (begin < rest.size() && is_symbol(rest[begin]))
-    ++stop;
-  else
-    while (stop < rest.size() && !is_dropped(rest[stop]) && !is_symbol(rest[stop])) ++stop;
-  std::string word = lower_case_ascii(std::string(rest.substr(begin, stop - begin)));
-  rest.remove_prefix(stop);
-  return word;
+Kind kind_of(char32_t c, Rules rules) {
+  if (c < 0x80 && symbols.find(static_cast<char>(c)) != std::string_view::npos) return Kind::symbol;
+  if (rules == Rules::ascii)
+    return c <= 32 || c == 127 || (c < 0x80 && ascii_marks.find(static_cast<char>(c)) != std::string_view::npos) ? Kind::dropped : Kind::letter;
+  return run_of(dropped, c) ? Kind::dropped : run_of(alone, c) ? Kind::alone : Kind::letter;
 }
+
+// Gives the words of a text one by one.
+class WordsOf {
+ public:
+  WordsOf(const std::string& text, Rules rules)
+      : text_(rules == Rules::ascii ? lower_case_ascii(text) : cleaned(text)), rest_(text_), rules_(rules) {}
+
+  /// Empty when there is none any more.
+  std::string_view next() {
+    while (!rest_.empty() && first() == Kind::dropped) skip();
+    const std::string_view from = rest_;
+    if (rest_.empty()) return from;
+    const Kind kind = first();
+    skip();
+    while (!rest_.empty() && goes_on(kind)) skip();
+    return from.substr(0, from.size() - rest_.size());
+  }
+
+ private:
+  // Lower case may leave a pair that is one character, as of J and a caron, for which no capital is.
+  static std::string cleaned(const std::string& text) {
+    return normal_form(lower_case(normal_form(is_valid_utf8(text) ? text : valid_utf8(text)), Sigma::plain));
+  }
+  // Of the ASCII rules, bytes are the characters.
+  char32_t take(std::string_view& rest) const {
+    if (rules_ == Rules::unicode) return take_character(rest);
+    const char32_t byte = static_cast<unsigned char>(rest[0]);
+    rest.remove_prefix(1);
+    return byte;
+  }
+  void skip() { take(rest_); }
+  Kind first() const {
+    std::string_view rest = rest_;
+    return kind_of(take(rest), rules_);
+  }
+  bool goes_on(Kind kind) const {
+    std::string_view rest = rest_;
+    if (kind == Kind::alone) return run_of(combining, take(rest));
+    return kind == Kind::letter && first() == Kind::letter;
+  }
+
+  std::string text_;
+  std::string_view rest_;
+  Rules rules_;
+};
 
 // What the Hugging Face library has to do to give the same ids; the vocabulary is added by save().
-Json form(Dim context) {
-  Json lowering = Json::array();
-  for (char c = 'A'; c <= 'Z'; ++c)
-    lowering.push_back({{"type", "Replace"}, {"pattern", {{"String", std::string(1, c)}}}, {"content", lower_case_ascii(std::string(1, c))}});
+Json form(Dim context, Rules rules) {
   const auto split = [](const char* regex, const char* behavior) {
     return Json{{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", behavior}, {"invert", false}};
   };
-  const Json dropped = split(R"([\x00-\x20\x7f,.;:!?"'()\[\]{}\-_/\\]+)", "Removed"), isolated = split(R"([#$%&*+<=>@\^`|~])", "Isolated");
+  Json cleaning, splits;
+  if (rules == Rules::unicode) {
+    cleaning = {{{"type", "NFC"}}, {{"type", "Lowercase"}}, {{"type", "NFC"}}};
+    splits = {
+        split(R"((?:(?![#%&*@])[\s\p{Cc}\p{P}])+)", "Removed"),
+        split(R"([#$%&*+<=>@\^`|~]|[\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Yi}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tai_Le}\p{New_Tai_Lue})"
+              R"(\p{Tai_Tham}\p{Tai_Viet}\p{Javanese}\p{Balinese}]\p{M}*)",
+              "Isolated")};
+  } else {
+    for (char c = 'A'; c <= 'Z'; ++c)
+      cleaning.push_back({{"type", "Replace"}, {"pattern", {{"String", std::string(1, c)}}}, {"content", lower_case_ascii(std::string(1, c))}});
+    splits = {split(R"([\x00-\x20\x7f,.;:!?"'()\[\]{}\-_/\\]+)", "Removed"), split(R"([#$%&*+<=>@\^`|~])", "Isolated")};
+  }
   const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, second = {{"Sequence", {{"id", "B"}, {"type_id", 1}}}};
   const Json ending = {{"SpecialToken", {{"id", end}, {"type_id", 0}}}};
   return {
@@ -66,8 +117,8 @@ Json form(Dim context) {
         {"pad_type_id", 0},
         {"pad_token", end}}},
       {"added_tokens", Json::array()},
-      {"normalizer", {{"type", "Sequence"}, {"normalizers", lowering}}},
-      {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Json::array({dropped, isolated})}}},
+      {"normalizer", {{"type", "Sequence"}, {"normalizers", cleaning}}},
+      {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", splits}}},
       {"post_processor",
        {{"type", "TemplateProcessing"},
         {"single", Json::array({text, ending})},
@@ -81,7 +132,7 @@ Json form(Dim context) {
 class Words final : public Tokenizer {
  public:
   /// words[id] for every id, the three special ones included; distinct.
-  Words(std::vector<std::string> words, Dim context) : words_(std::move(words)), context_(context) {
+  Words(std::vector<std::string> words, Dim context, Rules rules) : words_(std::move(words)), context_(context), rules_(rules) {
     for (const std::string& word : words_) ids_.emplace(word, static_cast<std::int32_t>(ids_.size()));
   }
 
@@ -92,11 +143,11 @@ class Words final : public Tokenizer {
     std::vector<std::int32_t> ids;
     const std::size_t length = static_cast<std::size_t>(context_);
     ids.reserve(length);
-    std::string_view rest = text;
+    WordsOf rest(text, rules_);
     while (ids.size() + 1 < length) {
-      const std::string word = next_word(rest);
+      const std::string_view word = rest.next();
       if (word.empty()) break;
-      const auto found = ids_.find(word);
+      const auto found = ids_.find(std::string(word));
       ids.push_back(found == ids_.end() ? unknown_id : found->second);
     }
     ids.resize(length, end_id);  // the end token, then the padding, which is the end token too
@@ -105,8 +156,8 @@ class Words final : public Tokenizer {
 
   std::vector<std::string> pieces(const std::string& text) const override {
     std::vector<std::string> words;
-    std::string_view rest = text;
-    for (std::string word = next_word(rest); !word.empty(); word = next_word(rest)) words.push_back(std::move(word));
+    WordsOf rest(text, rules_);
+    for (std::string_view word = rest.next(); !word.empty(); word = rest.next()) words.emplace_back(word);
     return words;
   }
 
@@ -118,11 +169,12 @@ class Words final : public Tokenizer {
   std::string profile() const override { return "words"; }
 
   std::string describe() const override {
-    return "words: " + std::to_string(vocab_size()) + " ids, ASCII lower case, marks dropped, padded with </s> to " + std::to_string(context_);
+    return "words: " + std::to_string(vocab_size()) + " ids, " + (rules_ == Rules::ascii ? "ASCII " : "") +
+           "lower case, marks dropped, padded with </s> to " + std::to_string(context_);
   }
 
   void save(const std::string& folder) const override {
-    Json json = form(context_);
+    Json json = form(context_, rules_);
     auto& vocabulary = json["model"]["vocab"].get_ref<Json::object_t&>();
     for (std::size_t id = 0; id < words_.size(); ++id) vocabulary.push_back({words_[id], id});
     write_file(folder + "/tokenizer.json", json.dump(2) + "\n");
@@ -145,6 +197,7 @@ class Words final : public Tokenizer {
   std::vector<std::string> words_;
   std::unordered_map<std::string, std::int32_t, KeyedHash> ids_;
   Dim context_;
+  Rules rules_;
 };
 
 // The vocabulary of tokenizer.json: ids 0 … V-1, each once, the special ones in their places.
@@ -173,16 +226,15 @@ std::unique_ptr<Tokenizer> learn_words(const std::vector<std::string>& texts, Di
   require(max_vocab >= specials && max_vocab <= most_vocab, "learn_words", "max_vocab is ", specials, " to ", most_vocab, ", got ", max_vocab);
   std::unordered_map<std::string, std::int64_t, KeyedHash> counts;
   for (const std::string& text : texts) {
-    std::string_view rest = text;
-    for (std::string word = next_word(rest); !word.empty(); word = next_word(rest)) ++counts[std::move(word)];
+    WordsOf rest(text, Rules::unicode);
+    for (std::string_view word = rest.next(); !word.empty(); word = rest.next()) ++counts[std::string(word)];
   }
   std::vector<std::pair<std::int64_t, std::string>> ranked;
-  for (const auto& [word, count] : counts)
-    if (is_valid_utf8(word)) ranked.emplace_back(-count, word);  // others cannot stand in tokenizer.json
+  for (const auto& [word, count] : counts) ranked.emplace_back(-count, word);
   std::sort(ranked.begin(), ranked.end());
   std::vector<std::string> words = {pad, end, unknown};
   for (std::size_t i = 0; i < ranked.size() && static_cast<Dim>(words.size()) < max_vocab; ++i) words.push_back(std::move(ranked[i].second));
-  return std::make_unique<Words>(std::move(words), context);
+  return std::make_unique<Words>(std::move(words), context, Rules::unicode);
 }
 
 std::unique_ptr<Tokenizer> words_from_json(const Json& json, const std::string& file) {
@@ -194,7 +246,10 @@ std::unique_ptr<Tokenizer> words_from_json(const Json& json, const std::string& 
   require(json.contains(vocabulary), file, "model.vocab is expected, got none");
 
   // Everything but the vocabulary stands exactly as save() writes it; the order of keys is free.
-  const nlohmann::json expected = form(static_cast<Dim>(context));
+  const nlohmann::json earlier = form(static_cast<Dim>(context), Rules::ascii), current = form(static_cast<Dim>(context), Rules::unicode);
+  const auto normalizer = json.find("normalizer");
+  const bool is_earlier = normalizer != json.end() && nlohmann::json(*normalizer) == earlier.at("normalizer");
+  const nlohmann::json& expected = is_earlier ? earlier : current;
   for (const auto& [key, value] : expected.items()) {
     const auto found = json.find(key);
     require(found != json.end(), file, "\"", key, "\" is expected, got none");
@@ -203,6 +258,6 @@ std::unique_ptr<Tokenizer> words_from_json(const Json& json, const std::string& 
     require(got == value, file, "\"", key, "\" of a tokenizer written by siglip is expected, got another one");
   }
   for (const auto& [key, value] : json.items()) require(expected.contains(key), file, "no ", brief(key), " is expected, got one");
-  return std::make_unique<Words>(read_vocabulary(json.at(vocabulary), file), static_cast<Dim>(context));
+  return std::make_unique<Words>(read_vocabulary(json.at(vocabulary), file), static_cast<Dim>(context), is_earlier ? Rules::ascii : Rules::unicode);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -1,6 +1,12 @@
 // folder.cpp — the files beside the weights: config.json, how pictures are prepared, the tokenizer.
+#include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
 #include "data/sentencepiece.h"
 #include "data/tokenizer_config.h"
 #include "doctor/findings.h"
@@ -9,10 +15,13 @@
 #include "io/checksum.h"
 #include "io/json.h"
 #include "io/preprocessor_json.h"
+#include "io/stand_in.h"
+#include "io/tensor_names.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
+namespace fs = std::filesystem;
 namespace {
 // A JSON object of the folder, empty if it cannot be read: then whoever reads it for use says why.
 Json object_of(const std::string& file) {
@@ -40,6 +49,46 @@ std::vector<Finding> examine_checksums(const std::string& path) {
                      "take the folder from where it was saved, or go back to an earlier checkpoint")};
   }
   return {healthy("files", "every file is as checksums.txt says")};
+}
+
+// ---- what is not what it should be, so that nothing else can be said ---------------------------------------------------------------------
+
+// Files that stand for others: one finding for all with one cure.
+std::vector<Finding> examine_stand_ins(const std::string& path) {
+  std::map<std::string, std::pair<StandIn, std::vector<std::string>>> found;  // by cure
+  std::set<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) names.insert(entry->path().filename());
+  for (const std::string& name : names)
+    if (name.ends_with(".json") || name.ends_with(".safetensors") || name.ends_with(".model"))
+      if (const std::optional<StandIn> other = stand_in_of(path + "/" + name)) {
+        const auto at = found.try_emplace(other->cure, *other, std::vector<std::string>()).first;
+        at->second.second.push_back(name);
+      }
+  std::vector<Finding> findings;
+  for (const auto& [cure, group] : found) {
+    std::string list;
+    for (const std::string& name : group.second) list += (list.empty() ? "" : ", ") + name;
+    findings.push_back(mistaken("files", "not-downloaded", list + (group.second.size() > 1 ? " are each " : " is ") + group.first.what,
+                                "the folder was not downloaded as a whole", cure));
+  }
+  return findings;
+}
+
+// A classifier, or one tower.
+std::vector<Finding> examine_kind(const std::string& path) {
+  std::vector<std::string> names;
+  try {
+    const Weights weights(path);
+    for (const SafetensorsFile& file : weights.files())
+      for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
+  } catch (const Error&) {  // whoever reads them for use says why
+    return {};
+  }
+  const std::optional<OtherModel> other = other_model(names);
+  if (!other) return {};
+  return {
+      mistaken("tensors", other->name, "the weights are those of " + other->what, "this is no model that compares pictures and texts", other->cure)};
 }
 
 // ---- config.json -----------------------------------------------------------------------------------------------------------------------
@@ -71,6 +120,8 @@ std::vector<Finding> examine_config(Folder& folder) {
   if (type.is_string() && type.get<std::string>().starts_with("clip"))
     findings.push_back(mistaken("config", "clip-folder", "model_type is " + brief(type), "this is a CLIP folder",
                                 "SigLIP has a MAP head, a bias and no causal mask: a converter has to make them"));
+  if (const auto other = other_model(type.is_string() ? type.get<std::string>() : ""))
+    findings.push_back(mistaken("config", other->name, "model_type is " + brief(type), "this is " + other->what, other->cure));
   if (type == "siglip2")
     findings.push_back(mistaken("config", "naflex", "model_type is \"siglip2\"", "this is a SigLIP 2 of variable resolution (NaFlex)",
                                 "use one of fixed resolution, whose model_type is \"siglip\""));
@@ -111,6 +162,9 @@ bool is_near(const Json& list, double value) {
   return true;
 }
 
+// false, or null, which transformers takes for false.
+bool is_off(const Json& json, const char* step) { return json.contains(step) && (json[step].is_null() || json[step] == false); }
+
 void examine_normalisation(std::vector<Finding>& findings, const Json& json) {
   for (const char* key : {"image_mean", "image_std"}) {
     const Json list = value_of(json, key);
@@ -133,8 +187,9 @@ void examine_normalisation(std::vector<Finding>& findings, const Json& json) {
     findings.push_back(
         mistaken("preprocessor", "rescale-factor", "rescale_factor is " + brief(factor), "pixels would not be in [-1, 1]", "write 1/255"));
   for (const char* step : {"do_rescale", "do_normalize"})
-    if (value_of(json, step) == false)
-      findings.push_back(mistaken("preprocessor", "pixel-range", std::string(step) + " is false", "pixels would not be in [-1, 1]", "write true"));
+    if (is_off(json, step))
+      findings.push_back(mistaken("preprocessor", "pixel-range", std::string(step) + " is " + brief(value_of(json, step)),
+                                  "pixels would not be in [-1, 1]", "write true"));
 }
 
 std::vector<Finding> examine_preprocessor(Folder& folder) {
@@ -143,8 +198,9 @@ std::vector<Finding> examine_preprocessor(Folder& folder) {
   if (value_of(json, "do_center_crop") == true || value_of(value_of(json, "size"), "shortest_edge").is_number())
     findings.push_back(mistaken("preprocessor", "center-crop", "the shorter edge is resized, or the middle cut out", "this is CLIP's way",
                                 "squash: \"size\": {\"height\": S, \"width\": S}, and no do_center_crop"));
-  if (value_of(json, "do_resize") == false)
-    findings.push_back(noted("preprocessor", "do_resize is false", "pictures must come in the model's size", "write true"));
+  if (is_off(json, "do_resize"))
+    findings.push_back(
+        noted("preprocessor", "do_resize is " + brief(value_of(json, "do_resize")), "pictures must come in the model's size", "write true"));
   examine_normalisation(findings, json);
   const Dim vocabulary = folder.model ? folder.model->config.vocab_size : 0;
   try {
@@ -297,6 +353,9 @@ Encodings other_encodings(const Folder& folder) {
 Folder examine_folder(const std::string& path) {
   Folder folder;
   folder.path = checkpoint_folder(path);
+  folder.findings = examine_stand_ins(folder.path);
+  if (folder.findings.empty()) folder.findings = examine_kind(folder.path);
+  if (!folder.findings.empty()) return folder;
   append(folder.findings, examine_checksums(folder.path));
   if (const Json loss = value_of(value_of(object_of(folder.path + "/training_state.json"), "config"), "loss"); loss.is_string())
     folder.loss = loss.get<std::string>();

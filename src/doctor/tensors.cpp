@@ -67,7 +67,7 @@ class Misfits {
   std::vector<Finding> findings_;
 };
 
-// Every name behind the same first words: "model.", "module.", "siglip."
+// Every name of the model behind the same first words, and names of other things beside them: else they are read without.
 bool Misfits::another_prefix() {
   for (const auto& [name, shape] : found_) {
     const std::size_t at = name.find("logit_scale");
@@ -76,7 +76,8 @@ bool Misfits::another_prefix() {
     std::size_t matched = 0;
     for (const auto& wanted : expected_) matched += found_.contains(prefix + wanted.first);
     if (matched < expected_.size() / 2) continue;
-    add("prefix", "all names begin with \"" + prefix + "\"", "the model was saved as a part of another one", "cut \"" + prefix + "\" off every name");
+    add("prefix", "the model's names begin with \"" + prefix + "\"", "it was saved as a part of another one, whose other tensors are there too",
+        "keep the tensors of the model alone; then the names are read without it");
     return true;
   }
   return false;
@@ -146,7 +147,7 @@ bool Misfits::explain_table(const std::string& name, const Shape& wanted, const 
 void Misfits::explain_missing() {
   std::map<std::string, Group> groups;  // by what is missing as a whole
   std::map<std::string, std::size_t> sizes;
-  const std::vector<std::string> wholes{"vision_model.head.", "text_model.head.", "logit_bias", "logit_scale", "vision_model.", "text_model.", ""};
+  const std::vector<std::string> wholes{"vision_model.head.", "text_model.head.", "logit_bias", "logit_scale", ""};
   const auto whole_of = [&](const std::string& name) {
     return *std::find_if(wholes.begin(), wholes.end(), [&](const std::string& w) { return name.starts_with(w); });
   };
@@ -154,9 +155,8 @@ void Misfits::explain_missing() {
     ++sizes[whole_of(wanted.first)];
     if (!found_.contains(wanted.first)) groups[whole_of(wanted.first)].add(wanted.first);
   }
-  const bool no_vision = groups["vision_model."].count == sizes["vision_model."], no_text = groups["text_model."].count == sizes["text_model."];
   for (const auto& [whole, group] : groups) {
-    if (!group.count || (no_vision && whole == "vision_model.head.") || (no_text && whole == "text_model.head.")) continue;
+    if (!group.count) continue;
     const bool all = group.count == sizes[whole];
     if (whole == "vision_model.head." && all)
       add("no-head", "the MAP head (vision_model.head.*) is missing", "the folder was made from a tower without its head, or the head was dropped",
@@ -169,8 +169,6 @@ void Misfits::explain_missing() {
           "convert again; it is about -10 to -16");
     else if (whole == "logit_scale")
       add("no-scale", "logit_scale is missing", "the converter dropped it", "convert again; it is the logarithm of t, about 4.7");
-    else if (!whole.empty() && all)
-      add("half", "no tensor of " + whole.substr(0, whole.size() - 1) + " is there", "the folder holds one tower only", "save the whole SiglipModel");
     else
       add("missing", "missing are " + group.text(), "the weights are incomplete, or have other names", "compare with `siglip inspect`");
   }
@@ -209,16 +207,26 @@ void Misfits::explain_left_over() {
 std::vector<Finding> examine_tensors(const std::string& folder, const Siglip& model) {
   Shapes expected, found;
   for (const Parameter& p : model.parameters()) expected.emplace(p.name, p.value.shape());
+  std::vector<Finding> cut;
   try {
     const Weights weights(folder);
     for (const SafetensorsFile& file : weights.files())
       for (const TensorInfo& info : file.tensors()) found.emplace(info.name, info.shape);
+    if (!weights.cut().empty())
+      cut.push_back(noted("tensors", "the names of the weights have \"" + weights.cut() + "\" in them",
+                          "they were saved with what wrapped the model (torch.compile, DistributedDataParallel, a module around it)",
+                          "they are read without it; `siglip convert` writes them without it"));
     std::vector<Finding> findings = Misfits(model.config, expected, found).explain();
-    if (!findings.empty()) return findings;
-    attach_parameters(folder, model.parameters());
+    if (findings.empty()) attach_parameters(folder, model.parameters());
+    if (findings.empty())
+      findings.push_back(
+          healthy("tensors", "all " + std::to_string(expected.size()) + " tensors are there, each of the shape that config.json asks for"));
+    append(cut, findings);
+    return cut;
   } catch (const Error& e) {
-    return {mistaken("tensors", "file", e.what(), "the file is damaged, or holds other numbers than weights", "download or convert it again")};
+    const std::string said = e.what();  // some errors name their cure themselves
+    if (said.find("; download or copy") != std::string::npos) return {mistaken("tensors", "file", said, "", "")};
+    return {mistaken("tensors", "file", said, "the file is damaged, or holds other numbers than weights", "download or convert it again")};
   }
-  return {healthy("tensors", "all " + std::to_string(expected.size()) + " tensors are there, each of the shape that config.json asks for")};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <vector>
 #include "io/json.h"
+#include "io/stand_in.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -77,9 +78,12 @@ void verify_checksums(const std::string& folder, const std::set<std::string>& pa
     const std::string said = line.substr(0, digits), name = line.substr(digits + 2);
     if (!names.insert(name).second) fail(list, "each file once is expected, got ", brief(name), " twice");
     if (passed_over.contains(name)) continue;
-    if (const std::string is = checksum_of(folder + "/" + name); said != is)
+    if (const std::string is = checksum_of(folder + "/" + name); said != is) {
+      if (const auto other = stand_in_of(folder + "/" + name))
+        fail(folder + "/" + name, "the file itself is expected, got ", other->what, "; ", other->cure);
       fail(folder + "/" + name, "the file as it was saved is expected (checksum ", said, "), got one that was changed or damaged (", is,
            "); if the change was meant, take its line out of ", list_name);
+    }
   }
 }
 

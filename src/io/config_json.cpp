@@ -5,6 +5,7 @@
 // that CLIP left behind, the dtype or torch_dtype that the weights were saved in: their file says it itself) are passed over.
 #include "core/limits.h"
 #include "io/section.h"
+#include "io/tensor_names.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -36,6 +37,9 @@ SiglipConfig read_config(const std::string& folder) {
   if (!root.find("model_type")) root.refuse("model_type", "\"siglip\"");
   if (*root.find("model_type") == "siglip2")
     fail(root.file, "model_type is \"siglip\", got \"siglip2\": NaFlex models, of variable resolution, are not supported");
+  if (const Json& type = *root.find("model_type"); type.is_string())
+    if (const auto other = other_model(type.get<std::string>()))
+      fail(root.file, "model_type is \"siglip\", got ", brief(type), ": this is ", other->what, "; ", other->cure);
   root.only("model_type", "siglip");
   const Section text = root.section("text_config"), vision = root.section("vision_config");
   text.only("model_type", "siglip_text_model");

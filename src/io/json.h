@@ -11,6 +11,6 @@ using Json = nlohmann::ordered_json;  // keys keep their order
 /// or nesting deeper than 64. Takes linear time, also for an object of many keys; looking one up by its name afterwards does not.
 Json parse_json(const std::string& text, const std::string& where);
 
-/// A value as an error message shows it: one line of ASCII, at most 60 characters.
+/// A value as an error message shows it: one line that a terminal can show, words as they are spelled, at most 60 characters.
 std::string brief(const Json& value);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -7,7 +7,9 @@
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
-void JsonScan::refuse(const char* expected) const { fail(where_, "valid JSON is expected, got no ", expected, " at byte ", at_); }
+void JsonScan::refuse(const char* expected) const {
+  fail(where_, "valid JSON is expected, got no ", expected, " at byte ", at_, at_ >= text_.size() ? ": it is cut off" : "");
+}
 
 void JsonScan::skip_blanks() {
   while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;

@@ -12,6 +12,7 @@
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/npy_header.h"
+#include "io/stand_in.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
@@ -124,6 +125,7 @@ NpzFile::NpzFile(const std::string& path) : archive_(std::make_shared<Archive>()
   int code = 0;
   archive_->zip = zip_open(path.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code);
   if (!archive_->zip) {
+    if (const auto other = stand_in_of(path)) fail(path, "a zip archive of .npy files is expected, got ", other->what, "; ", other->cure);
     zip_error_t error;
     zip_error_init_with_code(&error, code);
     const std::string reason = zip_error_strerror(&error);

@@ -36,6 +36,12 @@ Profile profile_of(const Section& root) {
   return parse_profile(named->get<std::string>(), root.file + ": " + root.prefix + key_of_profile);
 }
 
+// An absent step is done; null is what transformers takes it for, no.
+bool is_done(const Section& root, const char* step) {
+  const Json* value = root.find(step);
+  return !value || root.flag(step, false);
+}
+
 int resample_of(const Section& root, Profile profile) {
   const Json* resample = root.find("resample");
   if (profile == Profile::big_vision) {
@@ -98,9 +104,9 @@ Preprocessing read_preprocessing(const std::string& folder) {
   p.profile = profile_of(root);
   p.resample = resample_of(root, p.profile);
   p.image_size = size_of(root);
-  p.resize = root.flag("do_resize", true);
-  p.rescale = root.flag("do_rescale", true);
-  p.normalize = root.flag("do_normalize", true);
+  p.resize = is_done(root, "do_resize");
+  p.rescale = is_done(root, "do_rescale");
+  p.normalize = is_done(root, "do_normalize");
   p.picture.only_rgb = !root.flag("do_convert_rgb", true);
   for (const char* step : {"do_center_crop", "do_pad"})
     if (root.flag(step, false)) root.refuse(step, "false");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/safetensors_writer.h"
+#include "io/stand_in.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -22,12 +24,12 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 static_assert(std::endian::native == std::endian::little, "files are little-endian, and so is every machine this runs on");
 
 struct SafetensorsFile::File {
-  MappedFile bytes;
+  std::shared_ptr<const MappedFile> bytes;
   std::vector<TensorInfo> tensors;
   std::map<std::string, std::string> metadata;
   std::unordered_map<std::string, std::size_t, KeyedHash> index;
 
-  explicit File(const std::string& path) : bytes(path) {}
+  explicit File(const std::string& path) : bytes(std::make_shared<MappedFile>(path)) {}
   const TensorInfo& tensor(const std::string& name) const;
   void read(Real* to, const TensorInfo& tensor, Dim begin, Dim count) const;
 };
@@ -88,6 +90,28 @@ std::map<std::string, std::string> read_metadata(const Json& json, const std::st
   return metadata;
 }
 
+// Whether all of it is printable ASCII and line breaks: a server's message, where a file was asked for.
+bool is_text(const std::string& bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t'; });
+}
+
+// Where the last tensor ends that the header speaks of; 0 if it speaks of none, or of none that could be.
+std::int64_t end_of_data(const Json& header) {
+  std::uint64_t end = 0;
+  for (const auto& [name, entry] : header.items()) {
+    const auto offsets = entry.is_object() ? entry.find("data_offsets") : entry.end();
+    if (!entry.is_object() || offsets == entry.end() || !offsets->is_array() || offsets->size() != 2 || !(*offsets)[1].is_number_unsigned()) continue;
+    end = std::max(end, (*offsets)[1].get<std::uint64_t>());
+  }
+  return end <= INT64_MAX ? static_cast<std::int64_t>(end) : 0;
+}
+
+[[noreturn]] void refuse_cut_off(std::int64_t size, std::int64_t wanted, const std::string& path) {
+  const std::int64_t missing = wanted - size;
+  fail(path, wanted, " bytes are expected, got ", size, ": the file is cut off, ", missing, missing == 1 ? " byte is" : " bytes are",
+       " missing; download or copy it again");
+}
+
 // Sorts by place in the file, and checks that the tensors cover the data exactly.
 void require_no_gaps(std::vector<TensorInfo>& tensors, std::int64_t data_bytes, const std::string& path) {
   std::stable_sort(tensors.begin(), tensors.end(),
@@ -99,47 +123,68 @@ void require_no_gaps(std::vector<TensorInfo>& tensors, std::int64_t data_bytes, 
   }
   require(end == data_bytes, path, "the tensors cover all ", data_bytes, " bytes of data, got ", end);
 }
+
+std::vector<TensorInfo> read_tensors(const Json& header, std::int64_t data_bytes, const std::string& path) {
+  std::vector<TensorInfo> tensors;
+  for (const auto& [name, entry] : header.items())
+    if (name != "__metadata__") tensors.push_back(read_entry(name, entry, data_bytes, path));
+  require_no_gaps(tensors, data_bytes, path);
+  return tensors;
+}
+
+// Whether nothing would be wrong with the header if there were so much data.
+bool is_sound(const Json& header, std::int64_t data_bytes, const std::string& path) {
+  try {
+    read_tensors(header, data_bytes, path);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
 }  // namespace
 
 const TensorInfo& SafetensorsFile::File::tensor(const std::string& name) const {
   const auto found = index.find(name);
-  if (found == index.end()) fail(bytes.path(), "a tensor ", brief(name), " is expected, got none");
+  if (found == index.end()) fail(bytes->path(), "a tensor ", brief(name), " is expected, got none");
   return tensors[found->second];
 }
 
 // Piece by piece, so that a conversion needs little memory of its own.
 void SafetensorsFile::File::read(Real* to, const TensorInfo& tensor, Dim begin, Dim count) const {
   const std::int64_t element = element_bytes(tensor.dtype), piece = 1 << 18;
-  if (tensor.dtype == real_dtype) return bytes.read(to, count * element, tensor.offset + begin * element);
+  if (tensor.dtype == real_dtype) return bytes->read(to, count * element, tensor.offset + begin * element);
   std::vector<char> stored(static_cast<std::size_t>(std::min<std::int64_t>(piece, count) * element));
   for (Dim done = 0; done < count; done += piece) {
     const Dim now = std::min(piece, count - done);
-    bytes.read(stored.data(), now * element, tensor.offset + (begin + done) * element);
+    bytes->read(stored.data(), now * element, tensor.offset + (begin + done) * element);
     convert(to + done, real_dtype, stored.data(), tensor.dtype, now);
   }
 }
 
 SafetensorsFile::SafetensorsFile(const std::string& path) {
   const auto file = std::make_shared<File>(path);
-  const std::int64_t size = file->bytes.size();
+  const std::int64_t size = file->bytes->size();
+  std::string beginning(static_cast<std::size_t>(std::min<std::int64_t>(size, 512)), '\0');
+  file->bytes->read(beginning.data(), std::ssize(beginning), 0);
+  refuse_stand_in(beginning, path);
   require(size >= 8, path, "at least 8 bytes are expected, got ", size);
   std::uint64_t header_bytes = 0;
-  file->bytes.read(&header_bytes, 8, 0);
+  std::memcpy(&header_bytes, beginning.data(), 8);
+  if (header_bytes > most_header && is_text(beginning)) fail(path, "safetensors are expected, got a text that begins with ", brief(beginning));
   require(header_bytes <= most_header, path, "a header of at most ", most_header, " bytes is expected, got ", header_bytes);
   const std::int64_t data_begin = 8 + static_cast<std::int64_t>(header_bytes), data_bytes = size - data_begin;
+  if (data_bytes < 0 && beginning.substr(8, 1) == "{") refuse_cut_off(size, data_begin, path);
   require(data_bytes >= 0, path, "a header within the file's ", size, " bytes is expected, got ", header_bytes);
 
   std::string text(header_bytes, '\0');
-  file->bytes.read(text.data(), static_cast<std::int64_t>(header_bytes), 8);
+  file->bytes->read(text.data(), static_cast<std::int64_t>(header_bytes), 8);
   require(text.starts_with('{'), path, "a header that begins with { is expected, got ", brief(text.substr(0, 8)));
   const Json header = parse_json(text, path);
-  for (const auto& [name, entry] : header.items()) {
-    if (name == "__metadata__")
-      file->metadata = read_metadata(entry, path);
-    else
-      file->tensors.push_back(read_entry(name, entry, data_bytes, path));
-  }
-  require_no_gaps(file->tensors, data_bytes, path);
+  if (const std::int64_t end = end_of_data(header); end > data_bytes && end <= INT64_MAX - data_begin && is_sound(header, end, path))
+    refuse_cut_off(size, data_begin + end, path);
+  for (const auto& [name, entry] : header.items())
+    if (name == "__metadata__") file->metadata = read_metadata(entry, path);
+  file->tensors = read_tensors(header, data_bytes, path);
   for (TensorInfo& tensor : file->tensors) {
     tensor.offset += data_begin;
     file->index.emplace(tensor.name, file->index.size());
@@ -147,9 +192,21 @@ SafetensorsFile::SafetensorsFile(const std::string& path) {
   file_ = file;
 }
 
-const std::string& SafetensorsFile::path() const { return file_->bytes.path(); }
+const std::string& SafetensorsFile::path() const { return file_->bytes->path(); }
 const std::vector<TensorInfo>& SafetensorsFile::tensors() const { return file_->tensors; }
 const std::map<std::string, std::string>& SafetensorsFile::metadata() const { return file_->metadata; }
+
+void SafetensorsFile::rename(const std::vector<std::string>& names) {
+  const auto renamed = std::make_shared<File>(*file_);
+  require(names.size() == renamed->tensors.size(), path(), "a name for each of ", renamed->tensors.size(), " tensors is expected, got ",
+          names.size());
+  renamed->index.clear();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    renamed->tensors[i].name = names[i];
+    require(renamed->index.emplace(names[i], i).second, path(), "each name once is expected, got ", brief(names[i]), " twice");
+  }
+  file_ = renamed;
+}
 
 const TensorInfo* SafetensorsFile::find(const std::string& name) const {
   const auto found = file_->index.find(name);
@@ -201,7 +258,7 @@ void SafetensorsFile::attach(const std::string& name, const Tensor& to) const {
   const TensorInfo& tensor = file_->tensor(name);
   require_fits(tensor, to, path());
   if (to.size() >= large && to.rank() >= 2 && to.device() == Device::cpu && tensor.dtype == real_dtype) {
-    const char* data = file_->bytes.data();
+    const char* data = file_->bytes->data();
     if (data && reinterpret_cast<std::uintptr_t>(data + tensor.offset) % sizeof(Real) == 0)
       return to.borrow(reinterpret_cast<const Real*>(data + tensor.offset), file_);
   }
@@ -209,7 +266,7 @@ void SafetensorsFile::attach(const std::string& name, const Tensor& to) const {
 }
 
 void SafetensorsFile::read_bytes(const TensorInfo& tensor, void* to, std::int64_t begin, std::int64_t count) const {
-  file_->bytes.read(to, count, tensor.offset + begin);
+  file_->bytes->read(to, count, tensor.offset + begin);
 }
 
 // ---- writing ---------------------------------------------------------------------------------------------------------------------------

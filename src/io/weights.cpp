@@ -6,6 +6,7 @@
 #include "io/dtype.h"
 #include "io/json.h"
 #include "io/listing.h"
+#include "io/tensor_names.h"
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 
@@ -35,6 +36,7 @@ Weights::Weights(const std::string& folder) {
     read_index();
   else
     files_.emplace_back(path_);
+  unwrap_names();
   for (std::size_t i = 0; i < files_.size(); ++i)
     for (const TensorInfo& tensor : files_[i].tensors()) places_[tensor.name] = i;
 }
@@ -55,15 +57,41 @@ void Weights::read_index() {
   }
   require(!wanted.empty(), path_, "at least one tensor is expected, got none");
   const std::string folder = path_.substr(0, path_.size() - std::string(sharded).size());
+  Listing missing;
+  for (const auto& [shard, tensors] : wanted)
+    if (!is_there(folder + shard)) missing.add(shard);
+  if (missing.count)
+    fail(path_, wanted.size(), wanted.size() == 1 ? " file of weights is" : " files of weights are", " expected beside it, got ",
+         wanted.size() - missing.count, missing.sentence("missing"), "; download or copy what is missing");
   for (auto& [shard, tensors] : wanted) {
     const SafetensorsFile& file = files_.emplace_back(folder + shard);
     for (const TensorInfo& tensor : file.tensors()) {
       const auto found = tensors.find(tensor.name);
-      if (found == tensors.end()) fail(file.path(), "only tensors that the index places there are expected, got ", brief(tensor.name));
-      found->second = true;
+      if (found == tensors.end() && !is_position_ids(unwrapped({tensor.name})[0]))
+        fail(file.path(), "only tensors that the index places there are expected, got ", brief(tensor.name));
+      if (found != tensors.end()) found->second = true;
     }
     for (const auto& [tensor, is_found] : tensors)
-      if (!is_found) fail(file.path(), "the index places ", brief(tensor), " there, got no such tensor");
+      if (!is_found && !is_position_ids(unwrapped({tensor})[0])) fail(file.path(), "the index places ", brief(tensor), " there, got no such tensor");
+  }
+}
+
+// The names of all files together: what they have in common is seen only there.
+void Weights::unwrap_names() {
+  std::vector<std::string> names;
+  for (const SafetensorsFile& file : files_)
+    for (const TensorInfo& tensor : file.tensors()) names.push_back(tensor.name);
+  const std::vector<std::string> kept = unwrapped(names);
+  if (kept == names) return;
+  const std::size_t wrapped = static_cast<std::size_t>(std::mismatch(names.begin(), names.end(), kept.begin()).first - names.begin());
+  const std::string &name = names[wrapped], &own = kept[wrapped];
+  const auto at = std::mismatch(own.begin(), own.end(), name.begin(), name.end()).first - own.begin();
+  cut_ = name.substr(static_cast<std::size_t>(at), name.size() - own.size());
+  auto next = kept.begin();
+  for (SafetensorsFile& file : files_) {
+    const auto end = next + std::ssize(file.tensors());
+    file.rename({next, end});
+    next = end;
   }
 }
 
@@ -97,6 +125,13 @@ std::vector<std::pair<const SafetensorsFile*, const Parameter*>> places(const We
   for (const SafetensorsFile& file : weights.files())
     for (const TensorInfo& info : file.tensors())
       if (!wanted.contains(info.name) && !is_position_ids(info.name)) left_over.add(brief(info.name));
+  if (missing.count) {
+    std::vector<std::string> names;
+    for (const SafetensorsFile& file : weights.files())
+      for (const TensorInfo& info : file.tensors()) names.push_back(info.name);
+    if (const auto other = other_model(names))
+      fail(weights.path(), "a model of pictures and texts is expected, got ", other->what, "; ", other->cure);
+  }
   require(missing.count + misshapen.count + left_over.count == 0, weights.path(), "exactly the model's ", parameters.size(), " tensors are expected",
           missing.sentence("missing"), misshapen.sentence("misshapen"), left_over.sentence("left over"));
   return places;

@@ -43,7 +43,7 @@ void assign(TrainConfig& config, const std::string& key, const Json& value, cons
     found = true;
     assign(field, value, where + ": " + key);
   });
-  if (!found) fail(where, "unknown setting \"", key, "\"; the nearest is \"", nearest(key, field_names()), "\"");
+  if (!found) fail(where, "unknown setting \"", key, "\"", nearest(key, field_names()));
 }
 }  // namespace
 

@@ -6,11 +6,13 @@
 #include <cstring>
 #include <filesystem>
 #include <ostream>
+#include <set>
 #include "io/big_vision.h"
 #include "io/checksum.h"
 #include "io/dtype.h"
 #include "io/json.h"
 #include "io/shards.h"
+#include "io/stand_in.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
 
@@ -62,8 +64,11 @@ struct Sink {
 void copy_companions(const std::string& from, const std::string& to) {
   std::error_code none;
   for (const char* name : companions)
-    if (const std::string path = from + "/" + name; fs::exists(fs::symlink_status(path, none)))
-      write_file(to + "/" + name, read_file(path, most_companion));
+    if (const std::string path = from + "/" + name; fs::exists(fs::symlink_status(path, none))) {
+      const std::string bytes = read_file(path, most_companion);
+      refuse_stand_in(bytes, path);
+      write_file(to + "/" + name, bytes);
+    }
 }
 
 // The configuration as it stands; only the type of the weights is brought up to date, wherever and under whatever name it stands.
@@ -224,12 +229,21 @@ void convert_model(const std::string& in, const std::string& out, const ConvertO
   std::error_code none;
   require(!fs::exists(fs::symlink_status(out, none)), out, "a name that is not taken is expected, got ",
           fs::is_directory(out, none) ? "a folder" : "something that is there");
+  static const std::set<std::string> files = {".onnx",   ".pt",      ".pth", ".bin", ".ckpt",   ".pkl",     ".safetensors", ".npz",
+                                              ".npy",    ".gguf",    ".h5",  ".pb",  ".tflite", ".mlmodel", ".mlpackage",   ".trt",
+                                              ".engine", ".msgpack", ".zip", ".tar", ".gz",     ".json"};
+  const fs::path folder_name = fs::path(out).has_filename() ? fs::path(out) : fs::path(out).parent_path();  // "x/" is x
+  std::string ending = folder_name.extension().string();
+  for (char& c : ending)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  if (files.contains(ending))
+    fail(out, "the name of a folder to make is expected, got one that ends in ", ending, ": what is written is a folder in the Hugging Face layout");
   const bool npz = in.ends_with(".npz");
   const std::string from = npz ? in : checkpoint_folder(in);
   require(npz || !options.image_size, "convert", "an image size is expected only for an .npz, got one for ", in);
   FolderWriter folder(out);
-  const std::size_t files = npz ? convert_npz(from, folder.path(), options, out, log) : convert_folder(from, folder.path(), options, log);
+  const std::size_t written = npz ? convert_npz(from, folder.path(), options, out, log) : convert_folder(from, folder.path(), options, log);
   folder.commit();
-  log << out << ": " << files << (files == 1 ? " file" : " files") << " of weights\n";
+  log << out << ": " << written << (written == 1 ? " file" : " files") << " of weights\n";
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

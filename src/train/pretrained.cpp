@@ -1,6 +1,8 @@
 // pretrained.cpp — a checkpoint folder as something to use.
 #include <filesystem>
+#include <set>
 #include <span>
+#include <utility>
 #include "io/checksum.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
@@ -9,6 +11,23 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace fs = std::filesystem;
 
+namespace {
+// What a folder holds in the place of weights that can be read.
+std::string instead_of_weights(const std::string& folder) {
+  std::set<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) names.insert(entry->path().filename());
+  for (const std::string& name : names) {
+    if (name.ends_with(".safetensors") && name.find("-of-") != std::string::npos)
+      return "shards without model.safetensors.index.json, which says what is in them; download or copy it too";
+    if (name.ends_with(".safetensors") && name != "training_state.safetensors") return name + "; name it model.safetensors";
+    if (name == "pytorch_model.bin" || name == "pytorch_model.bin.index.json" || name.ends_with(".pt") || name.ends_with(".pth"))
+      return name + ", which is PyTorch's own format; save the model as safetensors";
+  }
+  return "a folder without them";
+}
+}  // namespace
+
 std::string checkpoint_folder(const std::string& path) {
   std::error_code none;
   for (const char* part : {"", "best", "last"}) {
@@ -16,7 +35,7 @@ std::string checkpoint_folder(const std::string& path) {
     if (has_weights(folder.string())) return folder.string();
   }
   fail(path, "a checkpoint folder with model.safetensors or its shards, or a run folder with best/ or last/, is expected, got ",
-       fs::is_directory(path, none) ? "a folder without them"
+       fs::is_directory(path, none) ? instead_of_weights(path)
        : fs::exists(path, none)     ? "a file"
                                     : "nothing there");
 }
@@ -24,7 +43,9 @@ std::string checkpoint_folder(const std::string& path) {
 Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& options, bool with_tokenizer) {
   const std::string folder = checkpoint_folder(path);
   verify_model(folder);
-  Pretrained loaded{Siglip(read_config(folder)), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder};
+  Siglip model(read_config(folder));
+  attach_parameters(folder, model.parameters());  // first: of another model the other files are another's too
+  Pretrained loaded{std::move(model), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder};
   const SiglipConfig& c = loaded.model.config;
   if (const Tokenizer* tokenizer = loaded.tokenizer.get()) {
     require(tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids is expected, got ",
@@ -34,7 +55,6 @@ Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& opt
   }
   require(loaded.preprocessing.image_size == c.image_size, folder, "a preprocessor with size = image_size = ", c.image_size, " is expected, got ",
           loaded.preprocessing.image_size);
-  attach_parameters(folder, loaded.model.parameters());
   return loaded;
 }
 

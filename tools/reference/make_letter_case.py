@@ -57,11 +57,12 @@ def final(text):
     return text.lower().endswith("\u03c2")
 
 
-def table(name, type_name, rows):
+def table(name, type_name, rows, code_points=2):
+    """The rows as a C++ array; their first numbers are code points."""
     print(f"constexpr {type_name} {name}[] = {{")
     line = "   "
     for row in rows:
-        cell = " {" + ", ".join(hex(v) if i < 2 else str(v) for i, v in enumerate(row)) + "},"
+        cell = " {" + ", ".join(hex(v) if i < code_points else str(v) for i, v in enumerate(row)) + "},"
         if len(line) + len(cell) > 150:
             print(line)
             line = "   "

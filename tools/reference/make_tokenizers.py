@@ -15,12 +15,15 @@ import collections
 import io
 import json
 import os
+import random
 import sys
+import unicodedata
 
 import sentencepiece
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 import tokenizer_texts as texts_of
+from make_word_characters import ALONE, DROPPED, SYMBOLS
 from tokenizer_profiles import PROFILES, ids_of
 
 SIGLIP_CONFIG = {
@@ -100,6 +103,21 @@ def train_gemma(folder, lines, vocab_size, alphabet, as_converted=False):
         "tokenizer_class": "GemmaTokenizer"})
 
 
+def words_of(golden, count=600):
+    """Into which words a tokenizer of learned words splits the first texts, and normal form C of letters with marks in any order."""
+    cleaning = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), normalizers.NFC()])
+    split = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(DROPPED), "removed"), pre_tokenizers.Split(Regex(SYMBOLS + "|" + ALONE + r"\p{M}*"), "isolated")])
+    texts = [text for text in golden if len(text) <= 60][:count]
+    rng = random.Random(3)
+    marks, letters = "\u0301\u0308\u0323\u0327\u0328\u0345\u0334\u031b\u05b0\u0e34\u3099\u20d0", "aeo\u00c5IJ\u03c9\u0434\u304b\u0938\u1100\u1161\u11a8\uac00\u212b\u1e9b\ufb2c\u0958"
+    sources = ["".join(rng.choice(letters) + "".join(rng.choices(marks, k=rng.randrange(4))) for _ in range(3)) for _ in range(300)]
+    forms = [normalizers.NFC().normalize_str(source) for source in sources]
+    if forms != [unicodedata.normalize("NFC", source) for source in sources]:
+        raise SystemExit("tokenizers and Python give other normal forms")
+    return {"texts": texts, "words": [[word for word, _ in split.pre_tokenize_str(cleaning.normalize_str(text))] for text in texts],
+            "sources": sources, "normal_forms": forms}
+
+
 def write(out):
     lines = texts_of.annotations()
     folder = {name: os.path.join(out, name) for name in ("english", "multilingual", "gemma")}
@@ -113,6 +131,7 @@ def write(out):
     write_json(os.path.join(out, "texts.json"), golden)
     for profile, of in PROFILES.items():
         write_json(os.path.join(out, profile + ".json"), {"folder": of, "ids": ids_of(profile, folder[of], golden)})
+    write_json(os.path.join(out, "words.json"), words_of(golden))
     print(f"{len(golden)} texts, {len(PROFILES)} profiles")
 
 

@@ -57,7 +57,7 @@ void add_bench_tokenizer(CLI::App& bench) {
                             "load_seconds, texts, seconds, texts_per_second, tokens_per_second (padding not counted), results [the same]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("FOLDER", s->folder, "a run folder, a checkpoint folder, or a folder with tokenizer.json or spiece.model")->required();
-  text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)")->required();
+  text_flag(verb, "--texts", s->texts, text_files)->required();
   whole_flag(verb, "--repeat", s->repeat, 1, 100'000, "rounds, of which the median counts");
   json_flag(verb, s->json);
   verb.callback([s] { bench_tokenizer_verb(*s); });

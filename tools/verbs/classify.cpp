@@ -109,7 +109,7 @@ void add_classify(CLI::App& program) {
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
   verb.add_option("IMAGE", s->images, "pictures, JPEG or PNG, or folders of them")->required();
   text_flag(verb, "--labels", s->labels, "labels, separated by commas");
-  text_flag(verb, "--labels-file", s->labels_file, "a file of labels: one a line, or a JSON array (.json)");
+  text_flag(verb, "--labels-file", s->labels_file, text_files);
   text_flag(verb, "--template", s->text_template, "the caption of a label, {} is the label");
   whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all");
   verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");

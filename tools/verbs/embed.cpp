@@ -99,7 +99,7 @@ void add_embed(CLI::App& program) {
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
   verb.add_option("--images", s->images, "pictures, or folders of them")->type_name("PATH");
-  text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)");
+  text_flag(verb, "--texts", s->texts, text_files);
   text_flag(verb, "--out", s->out, "the .npy file to write")->required();
   verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
   model_pixel_flags(verb, s->pixels);

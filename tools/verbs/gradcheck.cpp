@@ -30,7 +30,7 @@ std::vector<OpRow> wanted_rows(const std::string& op) {
     names.push_back(row.name);
     if (op.empty() || row.name == op) rows.push_back(row);
   }
-  if (rows.empty()) throw WrongUse("--op: unknown op \"" + op + "\"; the nearest is \"" + nearest(op, names) + "\"");
+  if (rows.empty()) throw WrongUse("--op: unknown op \"" + op + "\"" + nearest(op, names));
   return rows;
 }
 

@@ -26,6 +26,7 @@ struct Settings {
 struct Inspected {
   std::string folder;  // empty for a single file
   std::vector<SafetensorsFile> files;
+  std::string cut = {};  // out of the names of tensors
 
   std::vector<TensorInfo> tensors() const {
     std::vector<TensorInfo> all;
@@ -34,11 +35,26 @@ struct Inspected {
   }
 };
 
+// Under another name.
+bool is_safetensors(const std::string& path) {
+  try {
+    const SafetensorsFile file(path);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 Inspected open(const std::string& path) {
   std::error_code none;
-  if (fs::is_regular_file(path, none)) return {"", {SafetensorsFile(path)}};
+  if (fs::is_regular_file(path, none)) {
+    if (!path.ends_with(".safetensors") && !is_safetensors(path))
+      throw Error(path + ": a run folder, a checkpoint folder or a .safetensors file is expected, got another file");
+    return {"", {SafetensorsFile(path)}};
+  }
   const std::string folder = checkpoint_folder(path);
-  return {folder, Weights(folder).files()};
+  const Weights weights(folder);
+  return {folder, weights.files(), weights.cut()};
 }
 
 struct Counts {
@@ -141,6 +157,7 @@ void print_files(const Inspected& inspected, const Counts& counts) {
   std::string types;
   for (const auto& [dtype, tensors] : counts.dtypes) types += (types.empty() ? "" : ", ") + dtype + " in " + std::to_string(tensors) + " tensors";
   std::cout << "types       " << (types.empty() ? "none" : types) << '\n';
+  if (!inspected.cut.empty()) std::cout << "names       read without \"" << inspected.cut << "\", which wrapped the model when it was saved\n";
   if (!inspected.folder.empty())
     for (const auto& [name, target] : outside_links(inspected.folder))
       std::cout << "link        " << name << " leads out of the folder, to " << target << '\n';
@@ -246,7 +263,7 @@ Json json_of(const Inspected& inspected, const Counts& counts, std::optional<dou
                {"text_parameters", counts.text}, {"t", t ? Json(*t) : Json()},
                {"b", b ? Json(*b) : Json()},     {"files", files},
                {"dtypes", counts.dtypes},        {"links_outside", links},
-               {"vision_head", counts.head}};
+               {"vision_head", counts.head},     {"cut", inspected.cut}};
   json.update(folder_json(inspected));
   json["tensors"] = tensors;
   return json;
@@ -281,7 +298,8 @@ void add_inspect(CLI::App& program) {
                "what siglip doctor says.",
                "siglip inspect run",
                "parameters, vision_parameters, text_parameters, t, b (null if absent), files, dtypes {type: tensors}, links_outside [name, target],\n"
-               "  vision_head, config {vision, text {width, layers, heads, mlp}, image_size, patch_size, vocab_size, context, projection},\n"
+               "  vision_head, cut (out of the names of tensors), config {vision, text {width, layers, heads, mlp}, image_size, patch_size, "
+               "vocab_size, context, projection},\n"
                "  tokenizer {profile, ids, context, lower}, preprocessing {profile, resize, image_size, resample, rescale, rescale_factor,\n"
                "  normalize, mean, std} (null if none can be read), misfit (null if the tensors are those of config.json), missing and\n"
                "  left_over (names), checksums (whether there is a checksums.txt), damage (null if no file is other than it says), tensors [name, "

@@ -42,8 +42,7 @@ std::vector<std::string> wanted_ops(const std::string& op) {
   std::vector<std::string> names;
   for (const OpRow& row : op_table()) names.push_back(row.name);
   if (op.empty()) return names;
-  if (std::find(names.begin(), names.end(), op) == names.end())
-    throw WrongUse("--op: unknown op \"" + op + "\"; the nearest is \"" + nearest(op, names) + "\"");
+  if (std::find(names.begin(), names.end(), op) == names.end()) throw WrongUse("--op: unknown op \"" + op + "\"" + nearest(op, names));
   return {op};
 }
 

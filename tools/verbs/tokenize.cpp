@@ -51,7 +51,7 @@ void add_tokenize(CLI::App& program) {
                             "ids [[number]], pieces [[text]]: one list a text, padded to the full length");
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder, a checkpoint folder, or a folder with tokenizer.json or spiece.model")->required();
-  text_flag(verb, "--texts", s->texts, "a file of texts: one a line, a JSON array (.json), or the \"text\" of each line (.jsonl)")->required();
+  text_flag(verb, "--texts", s->texts, text_files)->required();
   lower_flag(verb, s->tokenizer);
   json_flag(verb, s->json);
   verb.callback([s] { tokenize_verb(*s); });

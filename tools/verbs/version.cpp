@@ -1,4 +1,5 @@
 // version.cpp — siglip --version.
+#include "siglip/data.h"
 #include "siglip/error.h"
 #include "siglip/tensor.h"
 #include "verbs.h"
@@ -46,6 +47,6 @@ std::string cuda_backend() {
 
 std::string version() {
   return std::string("siglip ") + SIGLIP_VERSION + "\ncompiler         " + compiler() + "\ninstruction set  " + instruction_set() +
-         "\nthreads          " + std::to_string(threads()) + "\nCUDA backend     " + cuda_backend();
+         "\nthreads          " + std::to_string(threads()) + "\nCUDA backend     " + cuda_backend() + "\npictures         " + picture_decoders();
 }
 }  // namespace siglip::tools

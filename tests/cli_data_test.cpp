@@ -29,7 +29,7 @@ TEST_CASE("cli: a bad picture is named, counted and skipped; with --strict it en
   const Shell shell;
   REQUIRE(shell("siglip data shapes --out shapes --scenes 12 --size 16 && echo no picture > shapes/train/00003.png").exit_code == 0);
   const std::string train = "siglip train --data shapes --model nano --steps 1 --batch-size 8 --threads 1 ";
-  const std::string problem = "shapes/train/00003.png: a JPEG or PNG picture is expected, got no picture\n";
+  const std::string problem = "shapes/train/00003.png: a JPEG, PNG, WebP, GIF or BMP picture is expected, got no picture\n";
   const Outcome lenient = shell(train + "--out run");
   CHECK(lenient.exit_code == 0);
   CHECK(contains(lenient.err, "skipped: " + problem));

@@ -461,7 +461,7 @@ TEST_CASE("cli: embed writes rows and says what they are") {
   CHECK(shell.refusal("siglip embed run --texts texts.txt --out x.txt") == "2 siglip: --out: a name that ends in .npy is expected, got \"x.txt\"");
   CHECK(shell.refusal("siglip embed run --out x.npy") == "2 siglip: --images: pictures or --texts are expected, got neither");
   CHECK(shell.refusal("mkdir none; siglip embed run --images none --out x.npy") ==
-        "1 siglip: none: a folder with .png, .jpg or .jpeg files is expected, got none");
+        "1 siglip: none: a folder with .png, .jpg, .jpeg, .webp, .gif or .bmp files is expected, got none");
   CHECK(contains(shell.refusal("siglip embed run --texts texts.txt --out nowhere/x.npy"), "1 siglip: nowhere/x.npy"));
   CHECK(contains(shell.refusal("ulimit -f 8; siglip embed run --images shapes/val --out x.npy"), "1 siglip: x.npy"));
 }
@@ -592,7 +592,7 @@ TEST_CASE("cli: a picture that cannot be read is an error; with --skip-bad it is
   for (const char* name : {"a.png", "c.png"})
     std::filesystem::copy_file(shell.folder / "shapes/val/00000.png", shell.folder / ("some/" + std::string(name)));
   for (const char* name : {"b.png", ".hidden.png"}) std::ofstream(shell.folder / ("some/" + std::string(name)));
-  const std::string bad = "some/b.png: a JPEG or PNG picture is expected, got an empty file";
+  const std::string bad = "some/b.png: a JPEG, PNG, WebP, GIF or BMP picture is expected, got an empty file";
   const std::string left_out = "skipped: " + bad + "\npictures that could not be read and were left out: 1 of 3\n";
 
   const Outcome classified = shell("siglip classify run --labels \"a red circle\" some --skip-bad --json");
@@ -644,9 +644,9 @@ TEST_CASE("cli: pictures of formats that are not read are counted") {
   const std::filesystem::path folder = shell.folder / "mixed-formats";
   std::filesystem::create_directories(folder);
   std::filesystem::copy_file(shell.folder / "shapes/val/00000.png", folder / "a.png");
-  for (const char* name : {"b.webp", "c.WEBP", "d.gif", "notes.txt"}) std::ofstream(folder / name) << "x";
+  for (const char* name : {"b.tif", "c.HEIC", "d.tif", "notes.txt"}) std::ofstream(folder / name) << "x";
   CHECK(shell("siglip embed run --images mixed-formats --out mixed-formats.npy")
-            .err.starts_with("skipped: mixed-formats: 3 pictures that are neither PNG nor JPEG (.gif, .webp)\n"));
+            .err.starts_with("skipped: mixed-formats: 3 pictures of formats that are not read (.heic, .tif)\n"));
 }
 
 TEST_CASE("cli: embed keeps its hands off what is not its own, and wants a tokenizer for texts alone") {
@@ -850,7 +850,8 @@ TEST_CASE("cli: streams and environment that are not as usual") {
   CHECK(shell("env -u HOME siglip ops").exit_code == 0);
   CHECK(shell("ulimit -n 16; siglip data shapes --out shapes --scenes 8").exit_code == 0);
   const Outcome version = shell("siglip --version");
-  for (const char* part : {"siglip ", "compiler", "instruction set", "library          part of the program", "threads", "CUDA backend"})
+  for (const char* part :
+       {"siglip ", "compiler", "instruction set", "library          part of the program", "threads", "CUDA backend", "pictures         JPEG "})
     CHECK(contains(version.out, part));
 }
 

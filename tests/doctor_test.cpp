@@ -5,6 +5,9 @@
 #include <cmath>
 #include <set>
 #include <sstream>
+#include "data/container.h"
+#include "data/decode.h"
+#include "data/stb.h"
 #include "doctor/trial.h"
 #include "io/json.h"
 #include "siglip/rng.h"
@@ -307,8 +310,10 @@ std::string theirs(const TemporaryFolder& folder, const std::vector<Image>& pict
 const std::string golden_pictures = SIGLIP_GOLDENS "/pixels/pictures/";
 Preprocessing golden_preprocessing() { return read_preprocessing(golden_model); }
 
-// The pixels that Pillow decodes.
-Image decoded_by_pillow(const std::string& name) {
+// The pixels of a JPEG as another decoder has them: stb's, or where that is ours what Pillow decodes.
+Image decoded_elsewhere(const std::string& name) {
+  const std::string bytes = read_file(golden_pictures + name);
+  if (jpeg_decoder() != "stb_image") return stb_decode(bytes, open_container(bytes, name), Alpha::white).image;
   const SafetensorsFile file(golden_pictures + "expected.safetensors");
   const Tensor rows = file.read(name);  // (height, width, 3)
   Image image{rows.dim(1), rows.dim(0), {}};
@@ -398,16 +403,17 @@ TEST_CASE("doctor: transformers' resize by torchvision is named") {
 TEST_CASE("doctor: a small difference of pixels is blamed on the decoder or the resize") {
   const TemporaryFolder folder;
   const std::string jpeg = golden_pictures + "420-coarse.jpg";
-  const std::string file = theirs(folder, {decoded_by_pillow("420-coarse.jpg")}, golden_preprocessing());
+  const std::string file = theirs(folder, {decoded_elsewhere("420-coarse.jpg")}, golden_preprocessing());
   const std::string said = note(examine(golden_model, {.images = {jpeg}, .reference = file, .inputs = file}), "reference, pixel_values");
   CHECK(said.starts_with("pixel_values differs first: relative error "));
-  CHECK(said.find(": another JPEG decoder (libjpeg for the one here) or another library's resize leaves as much, and no known mistake explains it") !=
-        std::string::npos);
+  CHECK(said.find(": another JPEG decoder than " + jpeg_decoder() +
+                  " or another library's resize leaves as much, and no known mistake explains it") != std::string::npos);
   CHECK(said.ends_with(
       "; save the picture as PNG and compare again; if their pixel_values are given with --inputs, the towers are compared without this "
       "difference"));
   CHECK(note(examine(golden_model, {.images = {jpeg}, .reference = file}), "reference, image tower")
-            .find("half precision, another JPEG decoder (libjpeg for the one here) or another library's resize leaves as much") != std::string::npos);
+            .find("half precision, another JPEG decoder than " + jpeg_decoder() + " or another library's resize leaves as much") !=
+        std::string::npos);
   Image noisy = read_image(goldens + "/files/picture.png");
   for (std::size_t i = 0; i < noisy.rgb.size(); i += 5) noisy.rgb[i] ^= 2;
   theirs(folder, {noisy}, golden_preprocessing());

@@ -64,7 +64,7 @@ TEST_CASE("samples: in order, bad ones left out and named") {
   CHECK(samples->size() == 9);
   CHECK(samples->captions() == 4);
   REQUIRE(samples->problems().size() == 2);
-  CHECK(samples->problems()[0] == scene.folder / "3.png: a JPEG or PNG picture is expected, got no picture");
+  CHECK(samples->problems()[0] == scene.folder / "3.png: a JPEG, PNG, WebP, GIF or BMP picture is expected, got no picture");
   CHECK(samples->problems()[1] == scene.folder / "5.png: a readable file is expected, got: No such file or directory");
   CHECK(samples->pair(3).image == scene.folder / "4.png");
   CHECK(samples->picture(3).rgb == resize(gradient(12, 8, 4), 8, 8, Filter::bilinear).rgb);
@@ -74,7 +74,7 @@ TEST_CASE("samples: in order, bad ones left out and named") {
   CHECK(samples->text_id(0) == samples->text_id(3));
   CHECK(samples->text_id(0) != samples->text_id(1));
   CHECK_THROWS_WITH_AS(Samples(scene.split, Letters(), bilinear(8), {.strict = true}),
-                       (scene.folder / "3.png: a JPEG or PNG picture is expected, got no picture").c_str(), Error);
+                       (scene.folder / "3.png: a JPEG, PNG, WebP, GIF or BMP picture is expected, got no picture").c_str(), Error);
 }
 
 TEST_CASE("samples: captions that the tokenizer cannot tell apart are one text, and matches in a batch") {

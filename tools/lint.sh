@@ -89,6 +89,8 @@ forbid_outside "nlohmann-json comes through io/json.h" '#include <nlohmann' src/
 forbid_outside "stb belongs to src/data" '#include [<"]stb' src/data/
 forbid_outside "libsentencepiece belongs to one page" '#include [<"]sentencepiece_' src/data/sentencepiece.cpp
 forbid_outside "FreeType and HarfBuzz belong to the emoji" '#include [<"](ft2build|freetype|hb)' src/data/emoji.cpp
+forbid_outside "libjpeg-turbo belongs to one page" '#include [<"](jpeglib|jerror|turbojpeg)' src/data/jpeg_turbo.cpp
+forbid_outside "libwebp belongs to one page" '#include [<"]webp/' src/data/webp.cpp
 forbid_outside "libzip belongs to the archives of arrays" '#include [<"]zip\.h' src/io/npz.cpp
 forbid_outside "CLI11 belongs to the program" '#include [<"]CLI' tools/
 forbid_outside "doctest belongs to the tests" '#include [<"]doctest' tests/

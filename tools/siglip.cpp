@@ -89,7 +89,7 @@ struct Formatter : CLI::Formatter {
 void parse(CLI::App& program, int argc, char** argv) {
   program.footer("\nsiglip VERB --help says more. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
   program.require_subcommand(1);
-  program.set_version_flag("--version", version, "version, compiler, instruction set, threads, CUDA backend");
+  program.set_version_flag("--version", version, "version, compiler, instruction set, threads, CUDA backend, decoders of pictures");
   program.formatter(std::make_shared<Formatter>());
   program.get_formatter()->column_width(34);
   for (const auto add : {add_train, add_data, add_eval, add_classify, add_embed, add_tokenize, add_preprocess, add_inspect, add_doctor, add_convert,

@@ -132,6 +132,8 @@ CLI::Option* word_flag(CLI::App& verb, const std::string& flag, std::string& val
 
 void pixel_flags(CLI::App& verb, PixelFlags& flags) {
   verb.add_flag("--no-exif", flags.no_exif, "leave photographs as they are stored, not turned as their EXIF orientation says");
+  verb.add_flag("--fast-decode", flags.fast_decode,
+                "decode large JPEG pictures at a half, a quarter or an eighth of their size, at least twice the model's");
   word_flag(verb, "--alpha", flags.alpha, {"white", "drop"}, "transparent pixels: on white, or the transparency dropped");
   word_flag(verb, "--profile", flags.profile, {"pil", "pil13", "torchvision", "big_vision"},
             "whose resize; transformers 5 has torchvision's where that is installed");
@@ -150,6 +152,7 @@ Preprocessing PixelFlags::applied_to(Preprocessing p) const {
   if (!profile.empty()) p.profile = parse_profile(profile, "--profile");
   if (p.profile == Profile::big_vision) p.resample = 2;  // there is no other
   if (image_size) p.image_size = image_size;
+  if (fast_decode) p.picture.enough = 2 * p.image_size;
   return p;
 }
 
@@ -297,6 +300,7 @@ std::string tokenizer_folder(const std::string& path) {
 
 std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
   namespace fs = std::filesystem;
+  static const std::set<std::string> decodable = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"};
   std::vector<std::string> pictures;
   for (const std::string& path : paths) {
     std::error_code error;
@@ -310,15 +314,15 @@ std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
     for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
       const std::string extension = ending_of(entry->path().string());
       if (entry->path().filename().string().starts_with('.')) continue;  // as data sets are read
-      if (extension == ".png" || extension == ".jpg" || extension == ".jpeg")
+      if (decodable.count(extension))
         pictures.push_back(entry->path().string());
       else if (is_picture(entry->path().string()))
         ++left_out, others.insert(extension);
     }
     require(!error, path, "a folder that can be read is expected, got: ", error.message());
-    require(std::ssize(pictures) > before, path, "a folder with .png, .jpg or .jpeg files is expected, got none");
+    require(std::ssize(pictures) > before, path, "a folder with .png, .jpg, .jpeg, .webp, .gif or .bmp files is expected, got none");
     std::sort(pictures.begin() + before, pictures.end());
-    if (left_out > 0) std::cerr << "skipped: " << path << ": " << left_out << " pictures that are neither PNG nor JPEG (" << joined(others) << ")\n";
+    if (left_out > 0) std::cerr << "skipped: " << path << ": " << left_out << " pictures of formats that are not read (" << joined(others) << ")\n";
   }
   return pictures;
 }

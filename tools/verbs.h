@@ -52,6 +52,7 @@ void add_bench_step(CLI::App& bench);
 void add_bench_tower(CLI::App& bench);
 void add_bench_tokenizer(CLI::App& bench);
 void add_bench_load(CLI::App& bench);
+void add_bench_inputs(CLI::App& bench);
 void add_report(CLI::App& program);
 std::string version();
 
@@ -66,9 +67,9 @@ CLI::App& add_verb(CLI::App& parent, const std::string& name, const std::string&
 CLI::Option* text_flag(CLI::App& verb, const std::string& flag, std::string& value, const std::string& help);
 CLI::Option* whole_flag(CLI::App& verb, const std::string& flag, std::int64_t& value, std::int64_t low, std::int64_t high, const std::string& help);
 CLI::Option* json_flag(CLI::App& verb, bool& value);
-/// --no-exif, --alpha, --profile and --image-size, which change what the model's folder says of pixels.
+/// --no-exif, --fast-decode, --alpha, --profile and --image-size, which change what the model's folder says of pixels.
 struct PixelFlags {
-  bool no_exif = false;
+  bool no_exif = false, fast_decode = false;
   std::string alpha = "white", profile, positions = "bicubic";
   std::int64_t image_size = 0;
   Preprocessing applied_to(Preprocessing preprocessing) const;
@@ -104,8 +105,8 @@ void note_texts(const std::vector<std::string>& texts, const std::vector<std::ve
 std::vector<std::vector<std::int32_t>> token_rows(const std::vector<std::string>& texts, const Tokenizer& tokenizer);
 /// The folder of `path` that holds a tokenizer: itself, or the checkpoint in it.
 std::string tokenizer_folder(const std::string& path);
-/// Files as they are named; folders stand for the .png, .jpg and .jpeg files below them, sorted; hidden ones are left out, and of other formats it is
-/// said how many there are.
+/// Files as they are named; folders stand for the pictures below them that can be decoded, by their names' endings, sorted; hidden ones are left out,
+/// and of other formats it is said how many there are.
 std::vector<std::string> picture_files(const std::vector<std::string>& paths);
 /// Reads pictures one by one. With skip_bad, what cannot be read is named on standard error and left out; otherwise it is an error.
 class Pictures {

@@ -18,16 +18,20 @@ struct Image {
   std::vector<std::uint8_t> rgb;
 };
 
-/// Decodes JPEG or PNG. What PIL's convert("RGB") gives, but for what is said here:
+/// Decodes JPEG, PNG, WebP (in builds with libwebp), GIF or BMP. What PIL's convert("RGB") gives, but for what is said here:
 ///   gray         repeated. 16 bits a channel keep their upper 8 (PIL cuts 16-bit gray at 255, which leaves nearly everything white)
 ///   palette      resolved; a transparent entry or colour key counts as transparency
 ///   transparency on white as PIL's alpha_composite does it, or dropped, see Alpha
-///   CMYK, YCCK   as Adobe writes them, inverted: red = (255 - c)(255 - k) / 255; without Adobe's note they are refused
-///   JPEG         stb_image's inverse transform and upsampling: not libjpeg's, see README, "Limits, plainly"
-///   orientation  EXIF's, of a JPEG or a PNG, as PIL's exif_transpose applies it; XMP's is not looked at
-/// Throws Error naming the file: missing, empty, not an image, damaged or cut off, unsupported format, more than 2^26 pixels or 2^28 bytes of them.
+///   CMYK, YCCK   inverted, as Adobe writes them: red = (255 - c)(255 - k) / 255
+///   JPEG         with libjpeg-turbo PIL's pixels bit for bit; without it stb_image's, see README, "Limits, plainly"
+///   BMP          compressed ones are refused; 5 and 6 bits a colour may be a level off
+///   animations   the first frame
+///   orientation  EXIF's and XMP's, as PIL's exif_transpose applies them
+/// Throws Error naming the file: missing, empty, not an image, damaged or cut off, unsupported format, more than 178,956,970 pixels (PIL's limit) or
+/// four times as many bytes of them.
 Image read_image(const std::string& path, const PictureOptions& options = {});
 Image decode_image(const std::uint8_t* bytes, std::size_t size, const std::string& name, const PictureOptions& options = {});
+std::string picture_decoders();              // of this build: "JPEG libjpeg-turbo 2.1.5, PNG and BMP stb_image, …"
 std::string encode_png(const Image& image);  // the bytes of a PNG file
 void write_png(const std::string& path, const Image& image);
 

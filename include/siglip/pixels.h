@@ -28,6 +28,7 @@ struct PictureOptions {
   bool exif = true;  // turn the picture as its EXIF orientation says; big_vision and code that opens files with Pillow alone do not
   Alpha alpha = Alpha::white;
   bool only_rgb = false;  // refuse what is not stored as three colours (do_convert_rgb: false)
+  Dim enough = 0;         // above 0: a JPEG may be decoded smaller, to edges of at least so many pixels (libjpeg-turbo only; Pillow's draft())
 };
 
 /// preprocessor_config.json. Each step can be left out; the result is (value * rescale_factor - mean) / std.

@@ -10,8 +10,8 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 using namespace std::string_view_literals;
-constexpr Dim most_bytes = Dim{1} << 28;   // of the pixels, before they are made 8-bit red green blue
-constexpr Dim most_visits = Dim{1} << 25;  // of blocks by the scans of a JPEG: 8192 x 8192 pixels in three colours need about 2^24
+constexpr Dim most_bytes = 4 * most_image_pixels;  // of the pixels, before they are made 8-bit red green blue
+constexpr Dim most_visits = Dim{1} << 26;          // of blocks by the scans of a JPEG: the largest picture in three colours needs less
 
 bool starts(std::string_view file, std::string_view magic, std::size_t at = 0) {
   return file.substr(std::min(at, file.size()), magic.size()) == magic;
@@ -19,12 +19,9 @@ bool starts(std::string_view file, std::string_view magic, std::size_t at = 0) {
 
 const char* other_format(std::string_view file) {
   if (file.empty()) return "an empty file";
-  if (starts(file, "GIF8")) return "GIF";
-  if (starts(file, "RIFF") && starts(file, "WEBP", 8)) return "WebP";
   if (starts(file, "ftypavi", 4)) return "AVIF";
   if (starts(file, "ftyp", 4)) return "HEIC or a film";
   if (starts(file, "II*\0"sv) || starts(file, "MM\0*"sv)) return "TIFF";
-  if (starts(file, "BM")) return "BMP";
   if (starts(file, "8BPS")) return "PSD";
   if (starts(file, "\xFF\x0A") || starts(file, "JXL ", 4)) return "JPEG XL";
   if (starts(file, "jP  ", 4)) return "JPEG 2000";
@@ -55,16 +52,6 @@ std::uint32_t checksum(std::string_view bytes) {
   return ~c;
 }
 
-/// least: bytes without which there cannot be so many pixels.
-void check_size(const Container& c, Dim least, std::size_t size, const std::string& name) {
-  require(c.width >= 1 && c.height >= 1 && c.width <= most_image_pixels / c.height, name, "1 to 2^26 pixels are expected, got ", c.width, " x ",
-          c.height);
-  const Dim bytes = c.channels * (c.bits == 16 ? 2 : 1);
-  require(c.width * c.height <= most_bytes / std::max(bytes, Dim{1}), name, "at most 2^28 bytes of pixels are expected, got ", c.width, " x ",
-          c.height, " of ", bytes, " bytes each");
-  require(least <= static_cast<Dim>(size), name, "as much data as ", c.width, " x ", c.height, " pixels need is expected, got ", size, " bytes");
-}
-
 void read_png_header(Container& c, std::string_view file, const std::string& name) {
   constexpr int gray = 0, rgb = 2, gray_alpha = 4, rgb_alpha = 6;
   c.width = static_cast<Dim>(big_endian(file, 16, 4)), c.height = static_cast<Dim>(big_endian(file, 20, 4));
@@ -74,7 +61,7 @@ void read_png_header(Container& c, std::string_view file, const std::string& nam
   c.rgb = color == rgb;
   // Deflate shrinks at most 1032 : 1.
   const Dim row = c.width < Dim{1} << 31 ? (c.width * c.channels * std::min(c.bits, Dim{16}) + 7) / 8 : 0;
-  check_size(c, c.height < Dim{1} << 31 && row < Dim{1} << 31 ? row * c.height / 1032 : 0, file.size(), name);
+  check_picture_size(c, c.height < Dim{1} << 31 && row < Dim{1} << 31 ? row * c.height / 1032 : 0, file.size(), name);
   // Colour keys add a channel, a palette makes four of one, and inflating doubles its buffer where interlaced rows are longer than it guessed.
   const Dim widest = std::max(Dim{4}, (c.channels + (color == gray || color == rgb)) * (c.bits == 16 ? 4 : 2));
   c.largest = std::max(static_cast<std::size_t>(widest * (c.width + 64) * (c.height + 64)), 2 * file.size()) + (std::size_t{1} << 20);
@@ -93,7 +80,7 @@ void walk_png(Container& c, std::string_view file, const std::string& name) {
     require(!needed || checksum(file.substr(at + 4, length + 4)) == big_endian(file, at + 8 + length, 4), name,
             "an undamaged PNG is expected, got a wrong checksum at byte ", at);
     if (kind == "IHDR") read_png_header(c, file, name);
-    if (kind == "eXIf") c.exif = data;
+    c.notes.take_png(kind, data);
     if (kind == "tRNS") c.rgb = false;
     if (kind == "IEND") return;
     at += length + 12;
@@ -136,7 +123,7 @@ void read_jpeg_header(Container& c, std::string_view frame, std::size_t size, co
   c.channels = byte_at(frame, 5);
   c.rgb = c.channels == 3;
   // 64 pixels of a component take at least one bit.
-  check_size(c, c.width * c.height / 512, size, name);
+  check_picture_size(c, c.width * c.height / 512, size, name);
   c.largest = std::max(static_cast<std::size_t>(4 * (c.width + 64) * (c.height + 64)), 2 * size) + (std::size_t{1} << 20);
 }
 
@@ -192,7 +179,6 @@ const char* other_coding(std::uint8_t kind) {
 /// Segments of FF, kind, length, data; after a start of scan (DA) coded data, in which FF is followed by 00 or a restart mark; the last is D9.
 void walk_jpeg(Container& c, std::string_view file, const std::string& name) {
   Dim visits = 0;
-  bool adobe = false;
   JpegState jpeg;
   for (std::size_t at = 2;;) {
     at = file.find('\xFF', at);
@@ -217,22 +203,40 @@ void walk_jpeg(Container& c, std::string_view file, const std::string& name) {
     if (kind == 0xDA) {
       check_scan(jpeg, data, name);
       visits += visits_of(c, jpeg, data);
-      require(visits <= most_visits, name, "at most 2^25 blocks in all scans of a JPEG are expected, got more");
+      require(visits <= most_visits, name, "at most 2^26 blocks in all scans of a JPEG are expected, got more");
+      if (c.first_scan == 0) c.first_scan = at - 2;
     }
-    if (kind == 0xE1 && c.exif.empty() && starts(data, "Exif\0\0"sv)) c.exif = data.substr(6);
-    adobe = adobe || (kind == 0xEE && starts(data, "Adobe"));
+    if (kind == 0xE1) c.notes.take_jpeg(data);
+    if (kind == 0xEE && starts(data, "Adobe") && data.size() >= 12) c.adobe = static_cast<std::uint8_t>(data[11]);
     at += length;
   }
-  require(c.channels < 4 || adobe, name, "a JPEG of four colours with Adobe's note on what they are is expected, got one without");
+}
+
+Format format_of(std::string_view file, const std::string& name) {
+  if (starts(file, "\xFF\xD8\xFF")) return Format::jpeg;
+  if (starts(file, "\x89PNG\r\n\x1A\n")) return Format::png;
+  if (starts(file, "RIFF") && starts(file, "WEBP", 8)) return Format::webp;
+  if (starts(file, "GIF87a") || starts(file, "GIF89a")) return Format::gif;
+  if (starts(file, "BM")) return Format::bmp;
+  fail(name, "a JPEG, PNG, WebP, GIF or BMP picture is expected, got ", other_format(file));
 }
 }  // namespace
 
+void check_picture_size(const Container& c, Dim least, std::size_t size, const std::string& name) {
+  require(c.width >= 1 && c.height >= 1 && c.width <= most_image_pixels / c.height, name, "1 to ", most_image_pixels, " pixels are expected, got ",
+          c.width, " x ", c.height);
+  const Dim bytes = c.channels * (c.bits == 16 ? 2 : 1);
+  require(c.width * c.height <= most_bytes / std::max(bytes, Dim{1}), name, "at most ", most_bytes, " bytes of pixels are expected, got ", c.width,
+          " x ", c.height, " of ", bytes, " bytes each");
+  require(least <= static_cast<Dim>(size), name, "as much data as ", c.width, " x ", c.height, " pixels need is expected, got ", size, " bytes");
+}
+
 Container open_container(std::string_view file, const std::string& name) {
   Container container;
-  container.png = starts(file, "\x89PNG\r\n\x1A\n");
-  require(container.png || starts(file, "\xFF\xD8\xFF"), name, "a JPEG or PNG picture is expected, got ", other_format(file));
+  container.format = format_of(file, name);
   require(file.size() <= std::size_t{1} << 30, name, "at most 2^30 bytes are expected, got ", file.size());
-  container.png ? walk_png(container, file, name) : walk_jpeg(container, file, name);
+  constexpr void (*walks[])(Container&, std::string_view, const std::string&) = {walk_jpeg, walk_png, walk_webp, walk_gif, walk_bmp};
+  walks[static_cast<int>(container.format)](container, file, name);
   return container;
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

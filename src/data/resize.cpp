@@ -133,7 +133,8 @@ void mix_rows(std::uint8_t* out, const std::uint8_t* rows, Dim stride, const Win
 void check(const Image& image, const Box& box, Dim width, Dim height) {
   require(image.width >= 1 && image.height >= 1 && static_cast<Dim>(image.rgb.size()) == 3 * image.width * image.height, "resize",
           "a picture of at least one pixel is expected, got ", image.width, " x ", image.height, " and ", image.rgb.size(), " bytes");
-  require(width >= 1 && height >= 1 && width <= most_image_pixels / height, "resize", "1 to 2^26 pixels are expected, got ", width, " x ", height);
+  require(width >= 1 && height >= 1 && width <= most_image_pixels / height, "resize", "1 to ", most_image_pixels, " pixels are expected, got ", width,
+          " x ", height);
   const double reach = 1e6 + 10 * static_cast<double>(std::max(image.width, image.height));
   require(box.left >= -reach && box.top >= -reach && box.right <= reach && box.bottom <= reach && box.left < box.right && box.top < box.bottom,
           "resize", "a box near the picture is expected, got ", box.left, " ", box.top, " ", box.right, " ", box.bottom);

@@ -2,6 +2,7 @@
 #include "data/stb.h"
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 
 // What a damaged header may make stb ask for is bounded here: it takes a null pointer for "out of memory". That the system had none is
@@ -46,6 +47,7 @@ static void* stb_grow(void* old, std::size_t bytes) {
 #define STBI_FREE(memory) std::free(memory)
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
+#define STBI_ONLY_BMP
 #define STBI_NO_STDIO
 #define STBI_NO_LINEAR
 #define STB_IMAGE_STATIC
@@ -66,39 +68,67 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 constexpr std::size_t header_most = std::size_t{1} << 20;  // stb's tables; a header needs no more
 
-StbPicture failed() {
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+Decoded failed() {
   if (stb_starved) throw std::bad_alloc();
-  StbPicture picture;
-  picture.problem = stbi_failure_reason() ? stbi_failure_reason() : "unknown reason";
-  if (picture.problem == "outofmem") picture.problem = "more data than a picture of its size holds";  // beyond stb_most
-  return picture;
+  const char* reason = stbi_failure_reason();
+  Decoded none{{}, reason && *reason ? reason : "unknown reason"};
+  if (none.problem == "outofmem") none.problem = "more data than a picture of its size holds";  // beyond stb_most
+  return none;
 }
 
 void allow(std::size_t most) {
   stb_most = most;
   stb_starved = false;
 }
-}  // namespace
 
-void StbPicture::Free::operator()(std::uint8_t* memory) const { stbi_image_free(memory); }
-
-StbPicture stb_header(const std::uint8_t* bytes, std::size_t size, bool png) {
+/// stbi_info_from_memory() tries one format after the other, and has forgotten the reason of the right one at the end.
+bool read_header(std::string_view file, const Container& container, int& width, int& height, int& channels) {
   allow(header_most);
-  int width = 0, height = 0, channels = 0;
   stbi__context context;
-  stbi__start_mem(&context, bytes, static_cast<int>(size));
-  // stbi_info_from_memory() tries one format after the other, and has forgotten the reason of the right one at the end.
-  const auto info = png ? stbi__png_info : stbi__jpeg_info;
-  if (!info(&context, &width, &height, &channels)) return failed();
-  return {width, height, channels, {}, {}};
+  stbi__start_mem(&context, reinterpret_cast<const stbi_uc*>(file.data()), static_cast<int>(file.size()));
+  const auto info = container.format == Format::png ? stbi__png_info : container.format == Format::bmp ? stbi__bmp_info : stbi__jpeg_info;
+  return info(&context, &width, &height, &channels);
 }
 
-StbPicture stb_decode(const std::uint8_t* bytes, std::size_t size, std::size_t most) {
-  allow(most);
+/// stb takes four colours for YCbCr unless Adobe's note says CMYK or YCCK. libjpeg takes them for CMYK without the note, and for YCCK with another,
+/// so the file gets a note that says this: a second one counts.
+std::string with_adobe_note(std::string_view jpeg, const Container& container) {
+  std::string note(
+      "\xFF\xEE\0\x0E"
+      "Adobe\0\x64\0\0\0\0",
+      15);
+  note += container.adobe <= 0 ? '\0' : '\2';
+  return std::string(jpeg.substr(0, container.first_scan)) + note + std::string(jpeg.substr(container.first_scan));
+}
+}  // namespace
+
+Decoded stb_decode(std::string_view file, const Container& container, Alpha alpha) {
+  std::string noted;
+  if (container.format == Format::jpeg && container.channels == 4) file = noted = with_adobe_note(file, container);
   int width = 0, height = 0, channels = 0;
-  stbi_uc* values = stbi_load_from_memory(bytes, static_cast<int>(size), &width, &height, &channels, 0);
+  if (!read_header(file, container, width, height, channels)) return failed();
+  height = std::abs(height);  // negative of a BMP that begins at its top
+  if (width != container.width || height != container.height)
+    return {{}, "a header of another size, " + std::to_string(width) + " x " + std::to_string(height)};
+
+  allow(container.largest);
+  const auto* bytes = reinterpret_cast<const stbi_uc*>(file.data());
+  const std::unique_ptr<stbi_uc[], Free> values(stbi_load_from_memory(bytes, static_cast<int>(file.size()), &width, &height, &channels, 0));
   if (!values) return failed();
-  return {width, height, channels, std::unique_ptr<std::uint8_t[], StbPicture::Free>(values), {}};
+  if (container.format == Format::bmp && !container.has_alpha) alpha = Alpha::drop;  // stb takes a fourth byte that means nothing for it
+  return {flattened(values.get(), width, height, channels, alpha), ""};
+}
+
+std::string stb_inflated(std::string_view packed) {
+  allow(std::size_t{1} << 20);
+  int size = 0;
+  const std::unique_ptr<char[], Free> text(stbi_zlib_decode_malloc(packed.data(), static_cast<int>(packed.size()), &size));
+  if (!text && stb_starved) throw std::bad_alloc();
+  return text ? std::string(text.get(), static_cast<std::size_t>(size)) : "";
 }
 
 std::string stb_png(const std::uint8_t* rgb, Dim width, Dim height) {

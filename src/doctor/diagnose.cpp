@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 #include "check/values.h"
+#include "data/decode.h"
 #include "doctor/chain.h"
 #include "doctor/findings.h"
 #include "siglip/error.h"
@@ -202,7 +203,7 @@ void name_mistakes(Finding& finding, const std::vector<Fit>& tried, double witho
 std::pair<std::string, std::string> small_cause(const Part& part) {
   const Inputs& inputs = part.start.inputs;
   const bool pixels = part.stages == in_pixels, files = part.stages & in_pixels && !inputs.images.empty();
-  const std::string decoder = "another JPEG decoder (libjpeg for the one here) or another library's resize", resize = "another library's resize";
+  const std::string resize = "another library's resize", decoder = "another JPEG decoder than " + jpeg_decoder() + " or " + resize;
   if (pixels)
     return {(inputs.jpeg ? decoder : resize) + " leaves as much",
             std::string(inputs.jpeg ? "save the picture as PNG and compare again" : "compare with Pillow's resize") +

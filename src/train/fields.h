@@ -32,6 +32,7 @@ void each_field(TrainConfig& c, const Visit& visit) {
   visit("mlp", c.mlp, "hidden width of both towers; 0: 4 x --width, or as the model has it");
   visit("context", c.context, "tokens of a text; 0: as the model has it");
   visit("filter", c.filter, "resampling: bicubic or bilinear");
+  visit("fast_decode", c.fast_decode, "decode large JPEG pictures at a half, a quarter or an eighth of their size, at least twice the model's");
   visit("image_column", c.image_column, "column of a table that names the picture");
   visit("text_column", c.text_column, "column of a table that holds the caption");
   visit("text_template", c.text_template, "caption of a class folder, {} is its name");

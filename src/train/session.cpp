@@ -17,7 +17,7 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 Preprocessing preprocessing_of(const TrainConfig& c, Dim image_size) {
-  return {.image_size = image_size, .resample = c.filter == "bilinear" ? 2 : 3};
+  return {.image_size = image_size, .resample = c.filter == "bilinear" ? 2 : 3, .picture = {.enough = c.fast_decode ? 2 * image_size : 0}};
 }
 
 // ---- setting up ------------------------------------------------------------------------------------------------------------------------

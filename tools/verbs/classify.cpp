@@ -107,7 +107,7 @@ void add_classify(CLI::App& program) {
                "[image, results [rank, label, probability, cosine, logit]]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
-  verb.add_option("IMAGE", s->images, "pictures, JPEG or PNG, or folders of them")->required();
+  verb.add_option("IMAGE", s->images, "pictures, or folders of them")->required();
   text_flag(verb, "--labels", s->labels, "labels, separated by commas");
   text_flag(verb, "--labels-file", s->labels_file, text_files);
   text_flag(verb, "--template", s->text_template, "the caption of a label, {} is the label");

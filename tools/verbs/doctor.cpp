@@ -76,7 +76,7 @@ void add_doctor(CLI::App& program) {
       "healthy, findings [level (ok, note, mistake), about, mistakes, seen, cause, advice, error, margin]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("FOLDER", s->folder, "a run folder or a checkpoint folder");
-  verb.add_option("--image", s->options.images, "pictures, JPEG or PNG")->type_name("FILE...");
+  verb.add_option("--image", s->options.images, "pictures")->type_name("FILE...");
   verb.add_option("--text", s->options.texts, "texts")->type_name("TEXT...");
   text_flag(verb, "--reference", s->options.reference,
             "a .safetensors file with any of image_embeds, text_embeds, logits_per_text, logits_per_image, loss, hidden.vision.I, hidden.text.I");

@@ -51,8 +51,8 @@ void preprocess_verb(const Settings& s) {
   check_out(s, pictures);
   const Preprocessing p = s.pixels.applied_to(read_preprocessing(preprocessing_folder(s.folder)));
   const Tensor values = read_pixel_values(pictures, p);
-  const Json steps = {
-      {"profile", name_of(p.profile)}, {"resample", p.resample}, {"image_size", p.image_size}, {"exif", p.picture.exif}, {"alpha", s.pixels.alpha}};
+  const Json steps = {{"profile", name_of(p.profile)}, {"resample", p.resample},  {"image_size", p.image_size},
+                      {"exif", p.picture.exif},        {"alpha", s.pixels.alpha}, {"fast_decode", s.pixels.fast_decode}};
   const Json names = pictures;
   write_safetensors(s.out, {{"pixel_values", values}}, {{"images", json_text(names, -1)}, {"preprocessing", steps.dump()}});
   if (s.json) {
@@ -66,15 +66,15 @@ void preprocess_verb(const Settings& s) {
 }  // namespace
 
 void add_preprocess(CLI::App& program) {
-  CLI::App& verb =
-      add_verb(program, "preprocess",
-               "Write what the image tower gets for pictures: pixel_values (B, 3, S, S) as safetensors, as the folder's\n"
-               "preprocessor_config.json or processor_config.json says; no other file of it is needed. To compare with another implementation.",
-               "siglip preprocess run shapes/val --out pixels.safetensors", "out, shape, images, profile, resample, image_size, exif, alpha");
+  CLI::App& verb = add_verb(
+      program, "preprocess",
+      "Write what the image tower gets for pictures: pixel_values (B, 3, S, S) as safetensors, as the folder's\n"
+      "preprocessor_config.json or processor_config.json says; no other file of it is needed. To compare with another implementation.",
+      "siglip preprocess run shapes/val --out pixels.safetensors", "out, shape, images, profile, resample, image_size, exif, alpha, fast_decode");
   const auto s = std::make_shared<Settings>();
   verb.add_option("FOLDER", s->folder, "a folder with preprocessor_config.json or processor_config.json, a checkpoint folder or a run folder")
       ->required();
-  verb.add_option("IMAGE", s->images, "pictures, JPEG or PNG, or folders of them")->required();
+  verb.add_option("IMAGE", s->images, "pictures, or folders of them")->required();
   text_flag(verb, "--out", s->out, "the .safetensors file to write")->required();
   pixel_flags(verb, s->pixels);
   json_flag(verb, s->json);

@@ -1,4 +1,5 @@
 // version.cpp — siglip --version.
+#include "siglip/data.h"
 #include "siglip/error.h"
 #include "siglip/tensor.h"
 #include "siglip/version.h"
@@ -23,6 +24,6 @@ std::string version() {
   const BuildInfo build = build_info();
   return "siglip " + build.version + "\ncompiler         " + build.compiler + "\ninstruction set  " + build.instruction_set + "\nlibrary          " +
          (build.file.empty() ? "part of the program" : build.file) + "\nthreads          " + std::to_string(threads()) + "\nCUDA backend     " +
-         cuda_backend();
+         cuda_backend() + "\npictures         " + picture_decoders();
 }
 }  // namespace siglip::tools

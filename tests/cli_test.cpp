@@ -14,9 +14,10 @@
 using namespace siglip;
 
 namespace {
-const std::vector<std::string> verbs{
-    "data shapes", "train",     "eval",   "classify",       "embed",      "tokenize",   "preprocess",  "inspect",         "doctor",     "convert",
-    "ops",         "gradcheck", "parity", "parity-devices", "bench loss", "bench step", "bench tower", "bench tokenizer", "bench load", "report"};
+const std::vector<std::string> verbs{"data shapes", "train",          "eval",       "classify",   "embed",       "tokenize",
+                                     "preprocess",  "inspect",        "doctor",     "convert",    "ops",         "gradcheck",
+                                     "parity",      "parity-devices", "bench loss", "bench step", "bench tower", "bench tokenizer",
+                                     "bench load",  "bench inputs",   "report"};
 
 std::string example_of(const Shell& shell, const std::string& verb) {
   const Outcome help = shell("siglip " + verb + " --help");

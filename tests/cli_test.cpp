@@ -140,7 +140,8 @@ TEST_CASE("cli: a value out of range is the file's or the command line's") {
   CHECK(said(R"({"candidates": "1"})", "--data x") == "1 siglip: my.json: candidates: split, all or a number from 2, got \"1\"");
   CHECK(said(R"({"bias_init": "ten"})", "--data x") == "1 siglip: my.json: bias_init: auto or a finite number is expected, got \"ten\"");
   // Overruled or wrong by the command line, it is none of the file's business.
-  CHECK(said(R"({"lr": -1})", "--data nowhere --lr 1") == "1 siglip: nowhere: a folder, a .csv or a .tsv file is expected, got nothing of this name");
+  CHECK(said(R"({"lr": -1})", "--data nowhere --lr 1") ==
+        "1 siglip: nowhere: a folder or a table (.csv, .tsv, .txt, .jsonl, .json) is expected, got nothing of this name");
   CHECK(said(R"({"lr": 1})", "--data x --lr -2") == "2 siglip: --lr: a number from 0 to 10 is expected, got -2");
   CHECK(said(R"({"lr": 1})", "--data x --set lr=-2") == "2 siglip: --lr: a number from 0 to 10 is expected, got -2");
   CHECK(said(R"({"lr": 1})", "") == "2 siglip: --data: a folder or table of pictures and texts is expected, got nothing");
@@ -647,7 +648,8 @@ TEST_CASE("cli: pictures of formats that are not read are counted") {
   std::filesystem::copy_file(shell.folder / "shapes/val/00000.png", folder / "a.png");
   for (const char* name : {"b.tif", "c.HEIC", "d.tif", "notes.txt"}) std::ofstream(folder / name) << "x";
   CHECK(shell("siglip embed run --images mixed-formats --out mixed-formats.npy")
-            .err.starts_with("skipped: mixed-formats: 3 pictures of formats that are not read (.heic, .tif)\n"));
+            .err.starts_with("left out: not a picture: 1 (mixed-formats); .heic is not read: 1 (mixed-formats); "
+                             ".tif is not read: 2 (mixed-formats)\n"));
 }
 
 TEST_CASE("cli: embed keeps its hands off what is not its own, and wants a tokenizer for texts alone") {
@@ -824,7 +826,8 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
 
 TEST_CASE("cli: what cannot be done is answered with exit code 1") {
   const Shell shell;
-  CHECK(shell.refusal("siglip train --data nowhere") == "1 siglip: nowhere: a folder, a .csv or a .tsv file is expected, got nothing of this name");
+  CHECK(shell.refusal("siglip train --data nowhere") ==
+        "1 siglip: nowhere: a folder or a table (.csv, .tsv, .txt, .jsonl, .json) is expected, got nothing of this name");
   CHECK(contains(shell.refusal("siglip inspect nowhere"), "1 siglip: nowhere: a checkpoint folder with model.safetensors"));
   CHECK(contains(shell.refusal("siglip data shapes --out /proc/none"), "1 siglip: /proc/none"));
   CHECK(contains(shell.refusal("siglip report nowhere"), "1 siglip: nowhere/train.json"));

@@ -313,7 +313,8 @@ TEST_CASE("train: settings are checked before anything is made") {
   CHECK_THROWS_WITH_AS(validate(c), "--lr: a number from 0 to 10 is expected, got -1", Error);
   c = small_run(folder.path + "/run");
   c.out = folder.path + "/other", c.data = folder.path + "/nothing";
-  CHECK_THROWS_WITH_AS(train(c, log), (c.data + ": a folder, a .csv or a .tsv file is expected, got nothing of this name").c_str(), Error);
+  CHECK_THROWS_WITH_AS(train(c, log),
+                       (c.data + ": a folder or a table (.csv, .tsv, .txt, .jsonl, .json) is expected, got nothing of this name").c_str(), Error);
   CHECK(!fs::exists(c.out));
 }
 

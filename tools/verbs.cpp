@@ -15,6 +15,7 @@
 #include "core/limits.h"
 #include "data/sources.h"
 #include "data/text_file.h"
+#include "data/walk.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
 #include "siglip/config.h"
@@ -118,6 +119,9 @@ CLI::Option* whole_flag(CLI::App& verb, const std::string& flag, std::int64_t& v
   return verb.add_option_function<std::string>(flag, take, help)->type_name("N")->default_str(std::to_string(value));
 }
 
+CLI::Option* no_follow_flag(CLI::App& verb, bool& value) {
+  return verb.add_flag("--no-follow", value, "a picture that a link finds outside the folder is an error");
+}
 CLI::Option* json_flag(CLI::App& verb, bool& value) { return verb.add_flag("--json", value, "the result as JSON on standard output"); }
 
 namespace {
@@ -298,10 +302,10 @@ std::string tokenizer_folder(const std::string& path) {
   return checkpoint_folder(path);
 }
 
-std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
+std::vector<std::string> picture_files(const std::vector<std::string>& paths, bool follow_links) {
   namespace fs = std::filesystem;
-  static const std::set<std::string> decodable = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"};
   std::vector<std::string> pictures;
+  std::vector<LeftOut> left_out;
   for (const std::string& path : paths) {
     std::error_code error;
     if (!fs::is_directory(path, error)) {
@@ -309,21 +313,24 @@ std::vector<std::string> picture_files(const std::vector<std::string>& paths) {
       continue;
     }
     const auto before = std::ssize(pictures);
-    std::set<std::string> others;  // endings
-    std::size_t left_out = 0;
-    for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error)) {
-      const std::string extension = ending_of(entry->path().string());
-      if (entry->path().filename().string().starts_with('.')) continue;  // as data sets are read
-      if (decodable.count(extension))
-        pictures.push_back(entry->path().string());
-      else if (is_picture(entry->path().string()))
-        ++left_out, others.insert(extension);
+    std::map<std::string, Dim> others;  // endings
+    try {
+      const std::string folder = without_slash(path);
+      const std::vector<Walked> walked = walk(folder, {folder}, follow_links, left_out);
+      for (const std::string& picture : walked[0].pictures) {
+        if (is_decoded(picture))
+          pictures.push_back(folder + "/" + picture);
+        else
+          ++others[ending_of(picture)];
+      }
+    } catch (const fs::filesystem_error& e) {
+      fail(e.path1().string(), "a folder that can be read is expected, got: ", e.code().message());
     }
-    require(!error, path, "a folder that can be read is expected, got: ", error.message());
-    require(std::ssize(pictures) > before, path, "a folder with .png, .jpg, .jpeg, .webp, .gif or .bmp files is expected, got none");
-    std::sort(pictures.begin() + before, pictures.end());
-    if (left_out > 0) std::cerr << "skipped: " << path << ": " << left_out << " pictures of formats that are not read (" << joined(others) << ")\n";
+    for (const auto& [ending, count] : others) left_out.push_back({ending + " is not read", path, count});
+    require(std::ssize(pictures) > before, path, "a folder with .png, .jpg, .jpeg, .webp, .gif or .bmp files is expected, got none",
+            left_out.empty() ? "" : "; " + summary(left_out));
   }
+  if (!left_out.empty()) std::cerr << summary(left_out) << '\n';
   return pictures;
 }
 

@@ -67,6 +67,8 @@ CLI::App& add_verb(CLI::App& parent, const std::string& name, const std::string&
 CLI::Option* text_flag(CLI::App& verb, const std::string& flag, std::string& value, const std::string& help);
 CLI::Option* whole_flag(CLI::App& verb, const std::string& flag, std::int64_t& value, std::int64_t low, std::int64_t high, const std::string& help);
 CLI::Option* json_flag(CLI::App& verb, bool& value);
+/// --no-follow
+CLI::Option* no_follow_flag(CLI::App& verb, bool& value);
 /// --no-exif, --fast-decode, --alpha, --profile and --image-size, which change what the model's folder says of pixels.
 struct PixelFlags {
   bool no_exif = false, fast_decode = false;
@@ -105,9 +107,9 @@ void note_texts(const std::vector<std::string>& texts, const std::vector<std::ve
 std::vector<std::vector<std::int32_t>> token_rows(const std::vector<std::string>& texts, const Tokenizer& tokenizer);
 /// The folder of `path` that holds a tokenizer: itself, or the checkpoint in it.
 std::string tokenizer_folder(const std::string& path);
-/// Files as they are named; folders stand for the pictures below them that can be decoded, by their names' endings, sorted; hidden ones are left out,
-/// and of other formats it is said how many there are.
-std::vector<std::string> picture_files(const std::vector<std::string>& paths);
+/// Files as they are named; folders stand for the pictures below them, sorted by path, as data sets are read. One line
+/// on standard error says what was left out.
+std::vector<std::string> picture_files(const std::vector<std::string>& paths, bool follow_links = true);
 /// Reads pictures one by one. With skip_bad, what cannot be read is named on standard error and left out; otherwise it is an error.
 class Pictures {
  public:

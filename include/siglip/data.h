@@ -67,30 +67,57 @@ struct Split {
   std::string name;  // train, val, test, ...
   std::vector<Pair> pairs;
 };
+/// What was found where data or pictures were read, and is not used.
+struct LeftOut {
+  std::string reason;  // "hidden", "no caption", ...
+  std::string place;   // a folder, or file:line
+  Dim count = 1;
+};
+/// One line, by reason: "left out: hidden: 1 (data/.cache); not a picture: 5 (data/red 3, data/blue 2)". Empty if
+/// nothing was left out.
+std::string summary(const std::vector<LeftOut>& left_out);
+
 struct DataSet {
   std::string root;
   std::vector<Split> splits;         // train first
   std::vector<std::string> classes;  // in label order; empty if the data has no classes
   std::string text_template;         // "a photo of a {}": what turned a class name into a caption; empty without classes
+  std::vector<LeftOut> left_out;
+  std::vector<std::string> notes;  // what a user should know of how the data were read, a line each
 
   const Split* find(const std::string& split) const;  // null if there is none of this name
   const Split& split(const std::string& name) const;  // throws Error that lists the ones there are
 };
 
 struct DataOptions {
-  std::string image_column = "file_name", text_column = "text";  // columns of CSV/TSV, keys of metadata
-  std::string text_template = "a photo of a {}";                 // for class folders
+  // Columns of a table. Where these have their defaults and the table has neither, usual names serve: image, path,
+  // caption, title, ...
+  std::string image_column = "file_name", text_column = "text";
+  std::string text_template = "a photo of a {}";  // for class folders
   double val_fraction = 0.1;  // of the captions, held out of a data set that has no val split, by a hash of their words; with class folders of
                               // the pictures, from each class alike, by one of their paths
+  bool follow_links = true;   // false: a picture outside the folder, by a link or an absolute path, is an error
 };
 
-/// Reads what `path` holds; the kind is recognised:
-///   a folder with metadata.jsonl or metadata.csv, or with such folders train / val / test / any other name (Hugging Face imagefolder),
-///   a folder train / val / test of class folders, or of class folders alone (Ultralytics classify),
-///   a .csv or .tsv file with a header line.
-/// Pictures are named relative to the file that names them and must lie inside its folder. Nothing is decoded here.
-/// Throws Error naming file and line: no such path, unknown layout, a missing column, an unclosed quote, no pair.
+/// Reads what `path` holds. The kind is recognised, in this order:
+///   a table: .csv, .tsv or .txt with a header line, .jsonl, .json (an array of records, {picture: caption}, or COCO
+///     captions);
+///   a folder with a table metadata.* or captions.*, or with folders that have one (Hugging Face imagefolder);
+///   a folder where most pictures have their caption beside them, in a .txt or .caption file, a caption a line;
+///   a folder of class folders, with splits above them or not (Ultralytics classify). All pictures below a class
+///     folder are of its class.
+/// Splits: folders train, training; val, valid, validation, dev, eval; test, testing, under any case. In one table they
+/// are the values of its column "split", else the folders that its paths begin with.
+/// Pictures are named relative to the file that names them (or to the one folder beside it that has them), where \ may
+/// separate folders too, or by absolute paths. A relative path with ".." is refused: it may be a mistake, and an
+/// absolute path says the same. Links are followed, also out of the folder, and a folder that links lead to is read
+/// once.
+/// Records without a caption or a picture are left out, and so are hidden files and folders, @eaDir, __MACOSX and
+/// thumbnails: see left_out. Nothing is decoded here. Throws Error naming file and line: no such path, unknown layout,
+/// a missing column, an unclosed quote, no pair.
 DataSet read_data(const std::string& path, const DataOptions& options = {});
+/// The lines that a user of `data` should see: its notes ("note: ...") and what was left out ("left out: ...").
+std::vector<std::string> remarks(const DataSet& data);
 
 /// "a photo of a {}" with `name` for every {}. Throws Error naming `where` if there is no {}.
 std::string fill_template(const std::string& text_template, const std::string& name, const std::string& where = "text template");

@@ -105,7 +105,7 @@ struct TrainConfig {
   std::string image_column = "file_name", text_column = "text", text_template = "a photo of a {}";
   double val_fraction = 0.1;
   bool fast_decode = false;  // JPEG pictures of more than twice the model's size are decoded smaller
-  bool strict = false;
+  bool strict = false, no_follow = false;
   Dim seed = 0, threads = 0, eval_every = 0, save_every = 0;  // threads 0: all; eval_every 0: ten times a run; save_every 0: at evaluations
   std::string candidates = "split";
   std::string device = "cpu", matmul_precision = "f32";  // tf32 and bf16 on a CUDA device alone

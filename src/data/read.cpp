@@ -2,36 +2,45 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <utility>
 #include "core/hash.h"
 #include "data/sources.h"
-#include "data/utf8.h"
 #include "siglip/error.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 namespace {
 namespace fs = std::filesystem;
 
-bool is_inside(const std::string& path, const std::string& folder) {
-  return path == folder || folder == "/" || (path.starts_with(folder) && path[folder.size()] == '/');
-}
-
-std::string without_slash(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
-std::vector<Split> read_metadata_splits(const std::string& root, const DataOptions& options) {
-  if (auto pairs = read_metadata(root, options)) return {{"train", std::move(*pairs)}};
-  std::vector<Split> splits;
-  for (const std::string& name : subfolders(root))
-    if (auto pairs = read_metadata(root + "/" + name, options)) {
-      check_text(name, root + "/" + name);
-      splits.push_back({split_name(name), std::move(*pairs)});
+/// Tables: one of the folder itself, or one for each split in the folders below.
+DataSet read_tables(const std::string& root, const DataOptions& options) {
+  DataSet data;
+  std::vector<std::string> others;
+  std::optional<DataSet> whole = read_captions(root, options, "train");
+  for (const std::string& name : subfolders(root)) {
+    const std::string folder = root + "/" + name;
+    if (whole) {
+      for (const std::string& table : caption_tables(folder)) whole->left_out.push_back({"table below another", folder + "/" + table});
+      continue;
     }
-  return splits;
+    std::optional<DataSet> part = read_captions(folder, options, split_name(name));
+    if (!part) {
+      others.push_back(folder);
+      continue;
+    }
+    check_text(name, folder);  // it is the name of a split
+    std::move(part->splits.begin(), part->splits.end(), std::back_inserter(data.splits));
+    std::move(part->left_out.begin(), part->left_out.end(), std::back_inserter(data.left_out));
+    std::move(part->notes.begin(), part->notes.end(), std::back_inserter(data.notes));
+  }
+  if (whole) return std::move(*whole);
+  if (!data.splits.empty())
+    for (const std::string& folder : others) data.left_out.push_back({"folder without captions", folder});
+  return data;
 }
 
 /// train, val, test, then the others by name.
@@ -80,39 +89,6 @@ void hold_out(DataSet& data, double fraction) {
 }
 }  // namespace
 
-std::string ending_of(const std::string& path) { return lower_case_ascii(fs::path(path).extension().string()); }
-
-std::string split_name(const std::string& folder_name) { return folder_name == "validation" || folder_name == "valid" ? "val" : folder_name; }
-
-std::vector<std::string> subfolders(const std::string& folder) {
-  std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name[0] != '.' && entry.is_directory()) names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-Root::Root(std::string folder) : folder_(without_slash(std::move(folder))), canonical_(fs::canonical(folder_).string()) {}
-
-std::string Root::resolve(const std::string& name, const std::string& where) {
-  const fs::path relative(name);
-  bool fits = !name.empty() && relative.is_relative();
-  for (const fs::path& part : relative) fits = fits && part != "..";
-  require(fits, where, "a picture inside this file's folder is expected, got \"", name, "\"");
-
-  // A link may lead elsewhere. Folders are followed once; a file only if it is a link, because there may be millions.
-  const std::string path = on_disk_.find(folder_, name), parent = fs::path(path).parent_path().string();
-  std::error_code problem;
-  auto [at, fresh] = inside_.try_emplace(parent, false);
-  if (fresh) at->second = is_inside(fs::weakly_canonical(parent, problem).string(), canonical_);
-  fits = at->second;
-  if (fits && fs::is_symlink(fs::symlink_status(path, problem))) fits = is_inside(fs::weakly_canonical(path, problem).string(), canonical_);
-  require(fits, where, "a picture inside this file's folder is expected, got \"", name, "\", a link out of it");
-  return path;
-}
-
 const Split* DataSet::find(const std::string& name) const {
   const auto at = std::find_if(splits.begin(), splits.end(), [&](const Split& split) { return split.name == name; });
   return at == splits.end() ? nullptr : &*at;
@@ -126,36 +102,55 @@ const Split& DataSet::split(const std::string& name) const {
   return *found;
 }
 
+std::vector<std::string> remarks(const DataSet& data) {
+  std::vector<std::string> lines;
+  for (const std::string& note : data.notes) lines.push_back("note: " + note);
+  if (!data.left_out.empty()) lines.push_back(summary(data.left_out));
+  return lines;
+}
+
+namespace {
+DataSet read_folder(const std::string& path, const DataOptions& options) {
+  const std::string root = without_slash(path);
+  DataSet data = read_tables(root, options);
+  if (data.splits.empty()) data = read_folders(root, options);
+  const std::string rest = summary(data.left_out);
+  require(!data.splits.empty(), path,
+          "metadata.jsonl, metadata.csv, folders train, val, … that have one, or class folders with pictures are expected, got none of these",
+          rest.empty() ? "" : "; " + rest);
+  data.root = root;
+  return data;
+}
+
+DataSet read_file_of_data(const std::string& path, const DataOptions& options) {
+  const std::string ending = ending_of(path);
+  require(ending != ".yaml" && ending != ".yml", path,
+          "a folder or a table of captions is expected, got the description of a data set for detection; crops of its boxes, in a folder for each "
+          "class, can be trained on");
+  std::optional<DataSet> data = read_table_file(path, options);
+  require(data.has_value(), path,
+          ending == ".json"
+              ? "an array of objects, an object of pictures and captions, or COCO's images and annotations are expected, got another JSON"
+              : "a folder or a table (.csv, .tsv, .txt, .jsonl, .json) is expected, got another file");
+  data->root = fs::path(path).has_parent_path() ? fs::path(path).parent_path().string() : ".";
+  return std::move(*data);
+}
+}  // namespace
+
 DataSet read_data(const std::string& path, const DataOptions& options) {
   require(options.val_fraction >= 0 && options.val_fraction < 1, "val fraction", "a number in [0, 1) is expected, got ", options.val_fraction);
   DataSet data;
   try {
     const fs::file_status status = fs::status(path);
-    require(fs::exists(status), path, "a folder, a .csv or a .tsv file is expected, got nothing of this name");
-    if (fs::is_directory(status)) {
-      const std::string root = without_slash(path);
-      data.splits = read_metadata_splits(root, options);
-      if (data.splits.empty()) data = read_class_folders(root, options);
-      require(!data.splits.empty(), path,
-              "metadata.jsonl, metadata.csv, folders train, val, … that have one, or class folders with pictures are expected, ",
-              "got none of these");
-      data.root = root;
-    } else {
-      const std::string ending = ending_of(path);
-      require(
-          ending != ".yaml" && ending != ".yml", path,
-          "a folder, a .csv or a .tsv file is expected, got the description of a data set for detection; crops of its boxes, in a folder for each "
-          "class, can be trained on");
-      const bool comma = ending == ".csv";
-      require(comma || ending == ".tsv", path, "a folder, a .csv or a .tsv file is expected, got another file");
-      data.splits = {{"train", read_table(path, comma ? ',' : '\t', options)}};
-      data.root = fs::path(path).has_parent_path() ? fs::path(path).parent_path().string() : ".";
-    }
+    require(fs::exists(status), path, "a folder or a table (.csv, .tsv, .txt, .jsonl, .json) is expected, got nothing of this name");
+    data = fs::is_directory(status) ? read_folder(path, options) : read_file_of_data(path, options);
   } catch (const fs::filesystem_error& error) {
     fail(error.path1().empty() ? path : error.path1().string(), "a folder that can be read is expected, got: ", error.code().message());
   }
   sort_splits(data.splits, path);
-  for (const Split& split : data.splits) require(!split.pairs.empty(), path, "at least one pair is expected in split ", split.name, ", got none");
+  const std::string rest = data.left_out.empty() ? "" : "; " + summary(data.left_out);
+  for (const Split& split : data.splits)
+    require(!split.pairs.empty(), path, "at least one pair is expected in split ", split.name, ", got none", rest);
   hold_out(data, options.val_fraction);
   return data;
 }

@@ -168,6 +168,8 @@ MatmulPrecision find_precision(const std::string& name, Device device, const std
   return name == "tf32" ? MatmulPrecision::tf32 : MatmulPrecision::f32;
 }
 
+DataOptions data_options(const TrainConfig& c) { return {c.image_column, c.text_column, c.text_template, c.val_fraction, !c.no_follow}; }
+
 double initial_bias(const TrainConfig& c, Dim batch, const std::string& where) {
   if (c.loss == "softmax") return 0;  // it has no bias
   if (c.bias_init == "auto") return auto_bias(batch);

@@ -37,6 +37,7 @@ void each_field(TrainConfig& c, const Visit& visit) {
   visit("text_column", c.text_column, "column of a table that holds the caption");
   visit("text_template", c.text_template, "caption of a class folder, {} is its name");
   visit("val_fraction", c.val_fraction, "held out of data without a val split");
+  visit("no_follow", c.no_follow, "a picture outside the data's folder, by a link or an absolute path, is an error");
   visit("strict", c.strict, "a picture that cannot be read is an error");
   visit("candidates", c.candidates, "retrieval among: split, all (every split), or groups of N pairs");
   visit("seed", c.seed, "of everything random");
@@ -53,6 +54,8 @@ void each_field(TrainConfig& c, const Visit& visit) {
 std::string flag_of(std::string name);
 /// t at the start.
 constexpr double initial_temperature = 10;
+/// How the run reads its data.
+DataOptions data_options(const TrainConfig& config);
 /// b at the start: the number that bias_init says, or -ln(batch - 1).
 double initial_bias(const TrainConfig& config, Dim batch, const std::string& where = "--bias-init");
 /// f32, tf32 or bf16. Throws Error for another word, and for another than f32 on the CPU.

@@ -204,7 +204,7 @@ std::vector<std::string> report(const std::string& path, std::ostream& log, cons
   read_json(config, read_file(config_path), config_path);
   require_data(config, config_path);
   const RunHistory history = read_history(run);
-  const DataSet set = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
+  const DataSet set = read_data(config.data, data_options(config));
 
   ReportData data;
   data.title = run;

@@ -110,7 +110,8 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
   const Device device = find_device(config.device, "--device");
   if (config.threads) set_threads(static_cast<int>(config.threads));
   set_matmul_precision(device, find_precision(config.matmul_precision, device));
-  const DataSet data = read_data(config.data, {config.image_column, config.text_column, config.text_template, config.val_fraction});
+  const DataSet data = read_data(config.data, data_options(config));
+  for (const std::string& line : remarks(data)) log << line << '\n';
   std::unique_ptr<Tokenizer> tokenizer =
       run ? read_tokenizer(run->file("last")) : learn_words(captions_of(data.split("train")), model_config(config, 3).context);
   Siglip model(model_config(config, tokenizer->vocab_size()));

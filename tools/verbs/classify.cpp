@@ -14,7 +14,7 @@ struct Settings {
   std::string run, labels, labels_file, text_template = "{}";
   std::vector<std::string> images;
   std::int64_t top = 0;
-  bool skip_bad = false, json = false;
+  bool skip_bad = false, no_follow = false, json = false;
   std::string device = "cpu";
   PixelFlags pixels;
   TokenizerOptions tokenizer;
@@ -65,7 +65,7 @@ void classify_verb(const Settings& s) {
   Pretrained model = Pretrained::load(s.run, s.tokenizer);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
-  const std::vector<std::string> files = picture_files(s.images);
+  const std::vector<std::string> files = picture_files(s.images, !s.no_follow);
   model.expect(files.size(), captions.size());
   if (settings_of_run(s.run).loss == "softmax")
     std::cerr << "note: this model was trained with the softmax loss, which leaves b untrained: ranks mean something, probabilities do not\n";
@@ -113,6 +113,7 @@ void add_classify(CLI::App& program) {
   text_flag(verb, "--template", s->text_template, "the caption of a label, {} is the label");
   whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all");
   verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
+  no_follow_flag(verb, s->no_follow);
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);
   lower_flag(verb, s->tokenizer);

@@ -19,7 +19,7 @@ struct Settings {
   std::string device = "cpu";
   PixelFlags pixels;
   TokenizerOptions tokenizer;
-  bool skip_bad = false, json = false;
+  bool skip_bad = false, no_follow = false, json = false;
 };
 
 // X.txt says what each row of X.npy is.
@@ -41,7 +41,7 @@ void embed_verb(const Settings& s) {
   if (s.images.empty() && s.texts.empty()) throw WrongUse("--images: pictures or --texts are expected, got neither");
   const std::string list = list_path(s);
   const Device device = find_device(s.device, "--device");
-  std::vector<std::string> files = picture_files(s.images), pictures;
+  std::vector<std::string> files = picture_files(s.images, !s.no_follow), pictures;
   std::sort(files.begin(), files.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
   Pretrained model = Pretrained::load(s.run, s.tokenizer, !texts.empty());
@@ -102,6 +102,7 @@ void add_embed(CLI::App& program) {
   text_flag(verb, "--texts", s->texts, text_files);
   text_flag(verb, "--out", s->out, "the .npy file to write")->required();
   verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
+  no_follow_flag(verb, s->no_follow);
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);
   lower_flag(verb, s->tokenizer);

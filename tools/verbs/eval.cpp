@@ -41,12 +41,10 @@ TrainConfig settings_of_run(const std::string& path) {
   return config;
 }
 
-DataOptions data_options(const TrainConfig& c) { return {c.image_column, c.text_column, c.text_template, c.val_fraction}; }
-
 namespace {
 struct Settings {
   std::string run, data, split, candidates, image_column, text_column, text_template;
-  bool strict = false, json = false;
+  bool strict = false, no_follow = false, json = false;
   std::string device = "cpu";
   PixelFlags pixels;
   TokenizerOptions tokenizer;
@@ -80,7 +78,9 @@ void eval_verb(const Settings& s) {
   const bool trained_on = !of_run.data.empty() && is_same_path(config.data, of_run.data);
   DataOptions options = data_options(config);
   if (!trained_on) options.val_fraction = 0;  // nothing is held out of it
+  options.follow_links = options.follow_links && !s.no_follow;
   DataSet data = read_data(config.data, options);
+  for (const std::string& line : remarks(data)) std::cerr << line << '\n';
   if (!trained_on && data.splits.size() == 1 && data.splits[0].name == "train") data.splits[0].name = "all";
   std::error_code none;
   if (!trained_on && !of_run.data.empty() && !std::filesystem::exists(of_run.data, none))
@@ -134,6 +134,7 @@ void add_eval(CLI::App& program) {
   text_flag(verb, "--text-column", s->text_column, "column of a table that holds the caption; default: as in training");
   text_flag(verb, "--text-template", s->text_template, "caption of a class folder, {} is its name; default: as in training");
   verb.add_flag("--strict", s->strict, "a picture that cannot be read is an error");
+  no_follow_flag(verb, s->no_follow);
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);
   lower_flag(verb, s->tokenizer);

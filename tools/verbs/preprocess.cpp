@@ -18,7 +18,7 @@ struct Settings {
   std::string folder, out;
   std::vector<std::string> images;
   PixelFlags pixels;
-  bool json = false;
+  bool no_follow = false, json = false;
 };
 
 // Whether a name is that of weights or of training state in the model's folder, or in a part of a run.
@@ -47,7 +47,7 @@ std::string preprocessing_folder(const std::string& path) {
 }
 
 void preprocess_verb(const Settings& s) {
-  const std::vector<std::string> pictures = picture_files(s.images);
+  const std::vector<std::string> pictures = picture_files(s.images, !s.no_follow);
   check_out(s, pictures);
   const Preprocessing p = s.pixels.applied_to(read_preprocessing(preprocessing_folder(s.folder)));
   const Tensor values = read_pixel_values(pictures, p);
@@ -76,6 +76,7 @@ void add_preprocess(CLI::App& program) {
       ->required();
   verb.add_option("IMAGE", s->images, "pictures, or folders of them")->required();
   text_flag(verb, "--out", s->out, "the .safetensors file to write")->required();
+  no_follow_flag(verb, s->no_follow);
   pixel_flags(verb, s->pixels);
   json_flag(verb, s->json);
   threads_flag(verb);

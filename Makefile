@@ -17,7 +17,7 @@ SIGLIP_CUDA ?= $(if $(wildcard /dev/nvidiactl),AUTO,OFF)
 DEMO_FLAGS ?=
 SHAPES_FLAGS ?=
 
-.PHONY: help deps configure build demo demo-shapes test test-cuda gpu-report gpu-bundle goldens reference-python \
+.PHONY: help deps configure build demo demo-shapes test fuzz test-cuda gpu-report gpu-bundle goldens reference-python \
   reference-python-older test-reference test-tokenizers test-full bench bench-reference lint install
 .DEFAULT_GOAL := help
 
@@ -51,6 +51,13 @@ demo-shapes: build ## train on drawn scenes of coloured shapes
 test: configure ## build everything and run all tests
 	@cmake --build $(BUILD) --parallel $(JOBS)
 	@OMP_WAIT_POLICY=passive ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS)
+
+SECONDS ?= 60
+READER ?=
+fuzz: deps ## fuzz each reader of files for SECONDS=60 under sanitizers (READER=picture: that one); what is found lies in runs/fuzz
+	@CXX=clang++ cmake --preset asan
+	@cmake --build build-asan --parallel $(JOBS) --target siglip_fuzz
+	@sh tests/fuzz/run.sh $(SECONDS) $(READER)
 
 # Without network nothing can be installed, and what is there may do: CMake says what it lacks.
 test-cuda: ## build with the CUDA backend; both backends compared and the unit tests, where there is a device

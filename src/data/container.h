@@ -16,7 +16,8 @@ struct Container {
 };
 
 /// Walks the whole file: stb ignores checksums, accepts files that are cut off, and believes a header's size. Throws Error, "name: …": no PNG or
-/// JPEG, cut off, a wrong checksum, more than 2^26 pixels or 2^28 bytes of them, less data than they need, tables that harm stb or are not there.
+/// JPEG, cut off, a wrong checksum, more than 2^26 pixels or 2^28 bytes of them, less data than they need, tables that harm stb or are not there,
+/// scans of a JPEG that go through more than 2^25 blocks in all.
 /// Decoding holds up to four times the bytes of the pixels beside the file: a PNG inflated, twice while that grows, unfiltered and de-interlaced;
 /// a progressive JPEG with three bytes for each value of each component, and the result.
 Container open_container(std::string_view file, const std::string& name);

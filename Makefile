@@ -19,7 +19,7 @@ SIGLIP_CUDA ?= $(if $(wildcard /dev/nvidiactl),AUTO,OFF)
 DEMO_FLAGS ?=
 SHAPES_FLAGS ?=
 
-.PHONY: help deps configure build demo demo-shapes test test-fresh test-cuda gpu-report gpu-bundle goldens reference-python \
+.PHONY: help deps configure build demo demo-shapes test test-fresh fuzz test-cuda gpu-report gpu-bundle goldens reference-python \
   reference-python-older test-reference test-tokenizers test-full bench bench-reference lint install
 .DEFAULT_GOAL := help
 
@@ -59,6 +59,13 @@ test: configure ## build everything and run all tests
 SUITE ?= bookworm
 test-fresh: ## the README's two commands on a bare Debian, as root and as a user (SUITE=trixie: Debian 13; needs root and mmdebstrap)
 	@sh tools/fresh_machine.sh $(SUITE)
+
+SECONDS ?= 60
+READER ?=
+fuzz: deps ## fuzz each reader of files for SECONDS=60 under sanitizers (READER=picture: that one); what is found lies in runs/fuzz
+	@CXX=clang++ cmake --preset asan
+	@cmake --build build-asan --parallel $(JOBS) --target siglip_fuzz
+	@sh tests/fuzz/run.sh $(SECONDS) $(READER)
 
 # Without network nothing can be installed, and what is there may do: CMake says what it lacks.
 test-cuda: ## build with the CUDA backend; both backends compared and the unit tests, where there is a device

@@ -16,7 +16,7 @@ struct ZipMember {
 };
 
 // A deflate stream of blocks that are not compressed: RFC 1951, 3.2.4.
-std::string deflated(const std::string& bytes) {
+[[maybe_unused]] std::string deflated(const std::string& bytes) {
   std::string out;
   constexpr std::size_t most = 60000;
   for (std::size_t at = 0; at == 0 || at < bytes.size(); at += most) {
@@ -27,7 +27,7 @@ std::string deflated(const std::string& bytes) {
   return out;
 }
 
-std::string zip_of(const std::vector<ZipMember>& members) {
+[[maybe_unused]] std::string zip_of(const std::vector<ZipMember>& members) {
   std::string out, directory;
   for (const ZipMember& m : members) {
     const std::string packed = m.method == 8 ? deflated(m.bytes) : m.bytes;
@@ -44,19 +44,21 @@ std::string zip_of(const std::vector<ZipMember>& members) {
          little_endian(directory.size(), 4) + little_endian(begin, 4) + little_endian(0, 2);
 }
 
-std::string npy_of(const std::string& dictionary, const std::string& numbers, int version = 1) {
+[[maybe_unused]] std::string npy_of(const std::string& dictionary, const std::string& numbers, int version = 1) {
   std::string text = dictionary;
   text.append(64 - (text.size() + 13) % 64, ' ');
   text += '\n';
   return std::string("\x93NUMPY") + static_cast<char>(version) + '\0' + little_endian(text.size(), version == 1 ? 2 : 4) + text + numbers;
 }
 
-std::string npy_of(const std::string& descr, const siglip::Shape& shape, const std::string& numbers, bool fortran = false) {
+[[maybe_unused]] std::string npy_of(const std::string& descr, const siglip::Shape& shape, const std::string& numbers, bool fortran = false) {
   std::string axes;
   for (const siglip::Dim axis : shape) axes += std::to_string(axis) + ", ";
   if (shape.size() > 1) axes.resize(axes.size() - 2);
   return npy_of("{'descr': '" + descr + "', 'fortran_order': " + (fortran ? "True" : "False") + ", 'shape': (" + axes + "), }", numbers);
 }
 
-std::string bytes_of(const std::vector<float>& numbers) { return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(float)}; }
+[[maybe_unused]] std::string bytes_of(const std::vector<float>& numbers) {
+  return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(float)};
+}
 }  // namespace

@@ -353,6 +353,12 @@ TEST_CASE("cases: csv-absolute-path: absolute paths are read") {
         file + ":3: with --no-follow, pictures inside " + folder.path + " are expected, got " + elsewhere.path + "/1.png, which leads out of it");
   folder.write("metadata.csv", "file_name,text\n" + folder.path + "/test/0.png,a\n");  // the folders of an absolute path count as well
   CHECK(sizes(read_data(folder.path)) == "test: 1");
+  fs::create_directory_symlink(folder.path, elsewhere / "again");  // under another name of the folder too
+  CHECK(sizes(read_data(elsewhere / "again")) == "test: 1");
+  std::string far = "file_name,text\n";
+  for (const char* name : {"train/cat/0.png", "train/1.png", "Test/2.png", "3.png"}) far += elsewhere.path + "/dev/" + name + ",a\n";
+  CHECK(sizes(read_data(folder.write("far.csv", far), all_train)) == "train: 3, test: 1");
+  CHECK(sizes(read_data(folder.write("one.csv", "file_name,text\n/test/0.png,a\n"), all_train)) == "train: 1");
   folder.write("metadata.csv", "file_name,text\nC:\\data\\0.png,a\n");
   CHECK(complaint_of([&] { read_data(folder.path); }) ==
         file + ":2: the path of a picture on this machine is expected, got \"C:\\data\\0.png\", one of Windows; relative paths are read anywhere");

@@ -61,7 +61,10 @@ std::string text_column(const std::vector<std::string>& names, const DataOptions
 // ---- where pictures lie ---------------------------------------------------------------------------------------------
 
 Root::Root(std::string folder, bool follow_links)
-    : folder_(without_slash(std::move(folder))), canonical_(fs::canonical(folder_).string()), follow_links_(follow_links) {}
+    : folder_(without_slash(std::move(folder))),
+      canonical_(fs::canonical(folder_).string()),
+      absolute_(fs::absolute(folder_).lexically_normal().string()),
+      follow_links_(follow_links) {}
 
 void Root::require_inside(const std::string& path, const std::string& where) {
   if (follow_links_) return;
@@ -81,8 +84,9 @@ bool Root::lies_in(const std::string& path) const {
 }
 
 std::string Root::below(const std::string& path) const {
-  const std::string start = folder_ == "/" ? folder_ : folder_ + "/";
-  return path.starts_with(start) ? path.substr(start.size()) : "";
+  for (const std::string& folder : {folder_, canonical_, absolute_})
+    if (is_inside(path, folder) && path != folder) return path.substr(folder == "/" ? 1 : folder.size() + 1);
+  return "";
 }
 
 /// The path of a relative name: in the folder, or in the one folder beside the table that has it.
@@ -131,23 +135,36 @@ void Records::note_columns(const std::string& image, const std::string& text) {
 void Records::add(const Record& record, const std::string& where) {
   if (is_blank(record.image)) return data_.left_out.push_back({"no picture", where});
   const std::string path = root_.resolve(record.image, where);
-  std::string split = split_;
-  if (!record.split.empty())
-    split = split_name(record.split);
-  else if (const std::string by_path = split_of_path(root_.below(path)); split_ == "train" && !by_path.empty())
-    split = by_path;
+  const std::string below = root_.below(path);
+  const bool by_path = record.split.empty() && split_ == "train";
   bool has_text = false;
   for (const std::string& text : record.texts) {
     if (is_blank(text)) continue;
     has_text = true;
-    auto at = std::find_if(data_.splits.begin(), data_.splits.end(), [&](const Split& one) { return one.name == split; });
-    if (at == data_.splits.end()) at = data_.splits.insert(at, {split, {}});
-    at->pairs.push_back({path, text, -1, record.distractor});
+    const Pair pair{path, text, -1, record.distractor};
+    if (!by_path)
+      add_pair(split_name(record.split), pair);
+    else if (below.empty())
+      elsewhere_.push_back(pair);
+    else
+      add_pair(split_of_path(below), pair);
   }
   if (!has_text) data_.left_out.push_back({"no caption", where});
 }
 
+void Records::add_pair(const std::string& split, const Pair& pair) {
+  const std::string& name = split.empty() ? split_ : split;
+  auto at = std::find_if(data_.splits.begin(), data_.splits.end(), [&](const Split& one) { return one.name == name; });
+  if (at == data_.splits.end()) at = data_.splits.insert(at, {name, {}});
+  at->pairs.push_back(pair);
+}
+
 DataSet Records::data() {
+  // Of paths elsewhere, the folders that all of them share say nothing: in /home/test/{train,val}/0.png those behind them do.
+  std::size_t shared = elsewhere_.empty() ? 0 : elsewhere_[0].image.rfind('/') + 1;
+  for (const Pair& pair : elsewhere_)
+    while (pair.image.compare(0, shared, elsewhere_[0].image, 0, shared) != 0) shared = elsewhere_[0].image.rfind('/', shared - 2) + 1;
+  for (const Pair& pair : elsewhere_) add_pair(split_of_path(pair.image.substr(shared)), pair);
   const std::string rest = summary(data_.left_out);
   require(!data_.splits.empty(), file_, "at least one pair is expected, got none", rest.empty() ? "" : "; ", rest);
   return std::move(data_);

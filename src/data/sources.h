@@ -51,12 +51,12 @@ class Root {
   void require_inside(const std::string& path, const std::string& where);
   /// Whether the folder itself lies in the one that a path leads to.
   bool lies_in(const std::string& path) const;
-  /// The rest of a path that begins with the folder; empty for others.
+  /// The rest of a path that begins with the folder, under any of its names; empty for others.
   std::string below(const std::string& path) const;
 
  private:
   std::string in_place(const std::string& name);
-  std::string folder_, canonical_, base_;
+  std::string folder_, canonical_, absolute_, base_;
   bool follow_links_;
   int tries_ = 0;                    // to find the base
   std::vector<std::string> beside_;  // folders that may be it
@@ -83,10 +83,12 @@ class Records {
   void note_columns(const std::string& image, const std::string& text);
 
  private:
+  void add_pair(const std::string& split, const Pair& pair);
   std::string file_, split_;
   const DataOptions& options_;
   Root root_;
   DataSet data_;
+  std::vector<Pair> elsewhere_;  // outside the folder: what split they are of shows once all are known
 };
 /// The column among `names` that `wanted` means; where that is the default and missing, the one that has a usual name
 /// for the same. Empty if there is none, or several.

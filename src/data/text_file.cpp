@@ -100,13 +100,12 @@ void require_form(Form form, std::string_view text, const std::string& name) {
   const std::optional<Form> content = form_of_content(text);
   if (form == Form::table || (content == Form::table && form == Form::lines))
     fail(name, forms, " is expected, got a table; write the column of texts into a file of its own, a text a line");
-  if (!content || *content == form) return;
-  if (form == Form::lines || form == Form::json || form == Form::json_lines) {
-    if (*content == Form::json) fail(name, forms, " is expected, got a JSON array under another ending; name it .json");
-    if (*content == Form::json_lines) fail(name, forms, " is expected, got JSON lines under another ending; name it .jsonl");
-    if (*content == Form::yaml && form == Form::lines)
-      fail(name, forms, " is expected, got the names of a data.yaml under another ending; name it .yaml");
-  }
+  if (!content || *content == form || form == Form::yaml) return;
+  if (*content == Form::json) fail(name, forms, " is expected, got a JSON array under another ending; name it .json");
+  const bool object = form == Form::json && lines_of(trimmed(text)).size() == 1;  // its reader says what is wrong with it
+  if (*content == Form::json_lines && !object) fail(name, forms, " is expected, got JSON lines under another ending; name it .jsonl");
+  if (*content == Form::yaml && form == Form::lines)
+    fail(name, forms, " is expected, got the names of a data.yaml under another ending; name it .yaml");
 }
 }  // namespace
 
@@ -144,7 +143,6 @@ std::vector<std::string> texts_of(const std::string& bytes, const std::string& n
   const auto take = [&](const Json& value, const std::string& where) {
     require(value.is_string(), where, "a string is expected, got ", brief(value));
     texts.push_back(value.get<std::string>());
-    require(texts.back().find('\0') == std::string::npos, where, "text is expected, got a NUL in ", brief(value));
   };
   if (form == Form::yaml) return names_of_yaml(text, name);
   if (form == Form::json) {

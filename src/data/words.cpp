@@ -38,7 +38,7 @@ Kind kind_of(char32_t c, Rules rules) {
   if (c < 0x80 && symbols.find(static_cast<char>(c)) != std::string_view::npos) return Kind::symbol;
   if (rules == Rules::ascii)
     return c <= 32 || c == 127 || (c < 0x80 && ascii_marks.find(static_cast<char>(c)) != std::string_view::npos) ? Kind::dropped : Kind::letter;
-  return run_of(dropped, c) ? Kind::dropped : run_of(alone, c) ? Kind::alone : Kind::letter;
+  return run_of(dropped_runs, c) ? Kind::dropped : run_of(alone_runs, c) ? Kind::alone : Kind::letter;
 }
 
 // Gives the words of a text one by one.
@@ -77,7 +77,7 @@ class WordsOf {
   }
   bool goes_on(Kind kind) const {
     std::string_view rest = rest_;
-    if (kind == Kind::alone) return run_of(combining, take(rest));
+    if (kind == Kind::alone) return run_of(mark_runs, take(rest)) != nullptr;
     return kind == Kind::letter && first() == Kind::letter;
   }
 

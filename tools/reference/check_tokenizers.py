@@ -48,16 +48,16 @@ def strings(count, lines):
 def ours(siglip, folder, cased, texts, scratch):
     """Rows of ids from `siglip tokenize`: bytes as lines of a text file, as no JSON can hold them."""
 
-    def rows(name, data):
+    def rows(name, data, *flags):
         path = os.path.join(scratch, name)
         with open(path, "wb") as file:
             file.write(data)
-        command = [siglip, "tokenize", folder, "--texts", path, "--json"] + ["--no-lower"] * cased
+        command = [siglip, "tokenize", folder, "--texts", path, "--json", *flags] + ["--no-lower"] * cased
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["ids"]
 
     raw = [text for text in texts if isinstance(text, bytes)]
     given = {False: iter(rows("texts.json", json.dumps([text for text in texts if isinstance(text, str)]).encode())),
-             True: iter(rows("texts.txt", b"".join(text + b"\n" for text in raw)) if raw else ())}
+             True: iter(rows("texts.txt", b"".join(text + b"\n" for text in raw), "--any-bytes") if raw else ())}
     return [next(given[isinstance(text, bytes)]) for text in texts]
 
 

@@ -28,9 +28,9 @@ def main():
     print("// word_characters.inc — written by tools/reference/make_word_characters.py; not to be edited.")
     print("// As of Unicode 17. What ends a word and is dropped: blanks, control characters, punctuation. Characters of scripts that set no blanks between")
     print("// words. Combining marks.")
-    table("dropped", "Run", runs(members(DROPPED)))
-    table("alone", "Run", runs(members(ALONE)))
-    table("combining", "Run", runs(members(r"\p{M}")))
+    table("dropped_runs", "Run", runs(members(DROPPED)))
+    table("alone_runs", "Run", runs(members(ALONE)))
+    table("mark_runs", "Run", runs(members(r"\p{M}")))
 
 
 if __name__ == "__main__":

@@ -354,6 +354,7 @@ TEST_CASE("image: GIF, BMP and WebP: what is no whole picture is refused") {
   CHECK(decode(bmp(24, 0, bytes({3, 2, 1, 0}))).rgb == Rgb{1, 2, 3});
   CHECK(problem("BM123") == "x: a whole BMP is expected, got one cut off after 5 bytes");
   CHECK(problem(bmp(24, 0, bytes({3, 2}))) == "x: a whole BMP is expected, got one cut off after 56 bytes");
+  CHECK(problem(bmp(0, 0, "0000")) == "x: a BMP of 1, 4, 8, 16, 24 or 32 bits a pixel is expected, got 0");
   CHECK(problem(bmp(8, 1, "0000")) == "x: a BMP that can be decoded is expected, got: BMP RLE");
   CHECK(problem(bmp(24, 0, "0000", 50)) == "x: a BMP whose pixels follow its header is expected, got pixels at byte 50");
   CHECK(problem(bmp(24, 0, "0000").replace(18, 4, little_endian(0, 4))) == "x: 1 to 178956970 pixels are expected, got 0 x 1");

@@ -136,6 +136,8 @@ void walk_bmp(Container& c, std::string_view file, const std::string& name) {
   c.channels = bits >= 16 ? (c.has_alpha ? 4 : 3) : 1;
   c.rgb = c.channels == 3;
   check_picture_size(c, 0, file.size(), name);
+  require(bits == 1 || bits == 4 || bits == 8 || bits == 16 || bits == 24 || bits == 32, name,
+          "a BMP of 1, 4, 8, 16, 24 or 32 bits a pixel is expected, got ", bits);
   require(header <= file.size() && begin >= 14 + header && begin <= file.size(), name,
           "a BMP whose pixels follow its header is expected, got pixels at byte ", begin);
   if (packing == plain || packing == masked) {  // of others stb says what they are

@@ -107,7 +107,9 @@ Decoded decode_gif(std::string_view file, const Container& c, Alpha alpha) {
   std::vector<std::uint8_t>& rgb = decoded.image.rgb;
   rgb.reserve(static_cast<std::size_t>(3 * c.width * c.height));
   const auto& around = colors[static_cast<std::size_t>(std::max(c.transparent, 0))];
-  for (Dim i = 0; i < c.width * c.height; ++i) rgb.insert(rgb.end(), around.begin(), around.end());
+  std::vector<std::uint8_t> row;
+  for (Dim x = 0; x < c.width; ++x) row.insert(row.end(), around.begin(), around.end());
+  for (Dim y = 0; y < c.height; ++y) rgb.insert(rgb.end(), row.begin(), row.end());
   auto from = stored.begin();
   for (const Dim y : row_order(frame.height, c.interlaced)) {
     auto to = rgb.begin() + 3 * ((frame.top + y) * c.width + frame.left);

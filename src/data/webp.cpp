@@ -26,7 +26,7 @@ const char* reason(VP8StatusCode status) {
 Decoded decode_webp(std::string_view file, const Container& c, Alpha alpha, const std::string&) {
   const Container::Frame& frame = c.frame;
   const int channels = c.has_alpha ? 4 : 3;
-  std::vector<std::uint8_t> values(static_cast<std::size_t>(channels * frame.width * frame.height));
+  std::vector<std::uint8_t> values;
   WebPDecoderConfig config;
   if (!WebPInitDecoderConfig(&config)) return {{}, "another version of libwebp than this build's"};
   const auto* data = reinterpret_cast<const std::uint8_t*>(file.data()) + frame.begin;
@@ -34,6 +34,7 @@ Decoded decode_webp(std::string_view file, const Container& c, Alpha alpha, cons
   VP8StatusCode status = WebPGetFeatures(data, size, &config.input);
   if (status == VP8_STATUS_OK && (config.input.width != frame.width || config.input.height != frame.height)) status = VP8_STATUS_INVALID_PARAM;
   if (status == VP8_STATUS_OK) {
+    values.resize(static_cast<std::size_t>(channels * frame.width * frame.height));
     config.output.colorspace = c.has_alpha ? MODE_RGBA : MODE_RGB;
     config.output.is_external_memory = 1;
     config.output.u.RGBA = {values.data(), static_cast<int>(channels * frame.width), values.size()};

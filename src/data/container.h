@@ -38,8 +38,8 @@ struct Container {
 
 /// Walks the whole file: the decoders ignore checksums, accept files that are cut off, and believe a header's size. Throws Error, "name: …": no
 /// picture of these formats, cut off, a wrong checksum, more than most_image_pixels or four times as many bytes of them, less data than they need,
-/// tables that harm stb or are not there,
-/// scans of a JPEG that go through more than 2^26 blocks in all.
+/// tables that harm stb or are not there, scans of a JPEG
+/// that go through more than 2^26 blocks in all.
 /// Decoding holds up to four times the bytes of the pixels beside the file: a PNG inflated, twice while that grows, unfiltered and de-interlaced;
 /// a progressive JPEG with three bytes for each value of each component, and the result.
 Container open_container(std::string_view file, const std::string& name);

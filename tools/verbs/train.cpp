@@ -1,5 +1,8 @@
 // train.cpp — siglip train.
+#include <atomic>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
 #include <iostream>
 #include <memory>
 #include "evaluations.h"
@@ -78,17 +81,36 @@ TrainResult resumed(const Settings& s) {
   return resume(s.resume, changes, std::cerr);
 }
 
-// The first Ctrl-C finishes the step and saves; the second ends at once, as if nobody had listened.
-void listen_for_ctrl_c() {
+std::atomic<std::int64_t> first_signal{0};  // when it came, in milliseconds; 0: not yet
+static_assert(decltype(first_signal)::is_always_lock_free, "a signal handler may take no lock");
+
+// timeout and some shells send one signal twice, to a process and to its group: what follows within a second is the same one.
+void stop_or_end(int signal) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t time = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000 + 1;
+  std::int64_t first = 0;
+  if (first_signal.compare_exchange_strong(first, time)) return request_stop();
+  if (time - first < 1000) return;
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+// The first Ctrl-C finishes the step and saves; a second one ends at once, as if nobody had listened. SIGTERM, and SIGHUP of a terminal that was
+// closed, do the same. nohup has SIGHUP ignored, and so it stays.
+void listen_for_signals() {
   struct sigaction action {};
-  action.sa_handler = [](int) { request_stop(); };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  action.sa_handler = stop_or_end;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    const bool ignored = sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN;
+    if (signal != SIGHUP || !ignored) sigaction(signal, &action, nullptr);
+  }
 }
 
 void train_verb(const Settings& s) {
-  listen_for_ctrl_c();
+  listen_for_signals();
   const TrainResult result = s.resume.empty() ? train(configured(s), std::cerr) : resumed(s);
   if (result.interrupted) {
     if (s.json) std::cout << Json{{"run", result.run}, {"stopped_at", result.steps}}.dump(2) << '\n';
@@ -102,14 +124,14 @@ void train_verb(const Settings& s) {
 }  // namespace
 
 void add_train(CLI::App& program) {
-  CLI::App& verb =
-      add_verb(program, "train",
-               "Train a model on pairs of pictures and texts. Settings count in this order: defaults, --config, --set, flags.\n"
-               "Ctrl-C finishes the step and saves; a second one ends at once. results.csv and log.jsonl have a row a step; p_positive and\n"
-               "p_negative there are the mean probabilities of matching and of other pairs among the first 256 of the batch.",
-               "siglip train --data shapes --model nano --steps 60 --batch-size 64 --out run",
-               "RUN/summary.json: split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
-               "  splits [the same for each split], steps, seconds, peak_memory_bytes; after Ctrl-C: run, stopped_at");
+  CLI::App& verb = add_verb(program, "train",
+                            "Train a model on pairs of pictures and texts. Settings count in this order: defaults, --config, --set, flags.\n"
+                            "Ctrl-C, SIGTERM or SIGHUP finishes the step and saves; a second one, a second later or more, ends at once. results.csv\n"
+                            "and log.jsonl have a row a step; p_positive and p_negative there are the mean probabilities of matching and of other\n"
+                            "pairs among the first 256 of the batch.",
+                            "siglip train --data shapes --model nano --steps 60 --batch-size 64 --out run",
+                            "RUN/summary.json: split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
+                            "  splits [the same for each split], steps, seconds, peak_memory_bytes; after Ctrl-C: run, stopped_at");
   const auto s = std::make_shared<Settings>();
   add_fields(verb, s);
   text_flag(verb, "--config", s->config, "a JSON file of settings, named as here with _ for -");

@@ -413,7 +413,7 @@ TEST_CASE("first step: a gap names its likely cause") {
   const std::string apart = "the first loss is more than 5 % from what B, t and b demand; likely: ";
   CHECK(first_step(10.0 / 4, u, v, start, start, 1, 4).warning == apart + "divided by B² instead of B, or the reverse");
   CHECK(first_step(4 * 0.693147, u, v, start, start, 1, 4).warning == apart + "all logits are 0 (bias missing)");
-  CHECK(first_step(15, u, v, start, start, 1, 4).warning == apart + "cosines spread widely (check initialisation and inputs), or labels off");
+  CHECK(first_step(15, u, v, start, start, 1, 4).warning == apart + "labels off, or cosines far from a bell curve (check initialisation and inputs)");
   // What the settings say is expected, whatever the model has.
   const std::string not_set = ", not with the t = 10 and b = -10 of its settings";
   CHECK(first_step(10, u, v, start, {1, -10}, 1, 4).expected == right.expected);
@@ -426,4 +426,30 @@ TEST_CASE("first step: a gap names its likely cause") {
   u.data()[0] = 2;
   CHECK(first_step(15, u, v, start, start, 1, 4).warning ==
         "embeddings of pictures are not unit rows, one has the length 2; likely: normalisation is missing or done twice");
+}
+
+TEST_CASE("first step: cosines that spread raise the loss, as they must") {
+  // Rows at random in 16 dimensions: cosines of variance 1/16, times t = 4 logits of spread 1.
+  const Dim B = 200, E = 16;
+  Tensor u({B, E}), v({B, E});
+  Rng rng(3);
+  for (const Tensor& x : {u, v})
+    for (Dim i = 0; i < B; ++i) {
+      double squares = 0;
+      for (Dim e = 0; e < E; ++e) squares += std::pow(double(x.data()[i * E + e] = static_cast<Real>(rng.normal())), 2);
+      for (Dim e = 0; e < E; ++e) x.data()[i * E + e] /= static_cast<Real>(std::sqrt(squares));
+    }
+  const Scalars start{4, -5};
+  double loss = 0;
+  for (Dim i = 0; i < B; ++i)
+    for (Dim j = 0; j < B; ++j) {
+      double cosine = 0;
+      for (Dim e = 0; e < E; ++e) cosine += double(u.data()[i * E + e]) * double(v.data()[j * E + e]);
+      const double logit = start.t * cosine + start.b;
+      loss += std::log1p(std::exp(i == j ? -logit : logit)) / double(B);
+    }
+  const FirstStep check = first_step(loss, u, v, start, start, 1, double(B));
+  CHECK(check.expected == doctest::Approx(loss).epsilon(0.05));
+  CHECK(check.warning.empty());
+  CHECK(first_step(loss * 1.2, u, v, start, start, 1, double(B)).warning.starts_with("the first loss is more than 5 % "));
 }

@@ -35,7 +35,7 @@ void check_equal(const Shell& shell, const std::string& a, const std::string& b)
       for (Json* json : {&first, &second}) (*json)["seconds"] = 0, (*json)["config"]["out"] = "", (*json)["config"]["threads"] = 0;
       CHECK(first == second);
     }
-    CHECK(compared == 8);
+    CHECK(compared == 9);
   }
 }
 }  // namespace

@@ -78,6 +78,7 @@ struct DataOptions {
   std::string text_template = "a photo of a {}";                 // for class folders
   double val_fraction = 0.1;  // of the captions, held out of a data set that has no val split, by a hash of their words; with class folders of
                               // the pictures, from each class alike, by one of their paths
+  Dim fold = 0, folds = 0;    // instead of the fraction: cut the same way into `folds` parts, of which part `fold`, from 1, is held out
 };
 
 /// Reads what `path` holds; the kind is recognised:
@@ -85,7 +86,7 @@ struct DataOptions {
 ///   a folder train / val / test of class folders, or of class folders alone (Ultralytics classify),
 ///   a .csv or .tsv file with a header line.
 /// Pictures are named relative to the file that names them and must lie inside its folder. Nothing is decoded here.
-/// Throws Error naming file and line: no such path, unknown layout, a missing column, an unclosed quote, no pair.
+/// Throws Error naming file and line: no such path, unknown layout, a missing column, an unclosed quote, no pair; a val split where a fold is wanted.
 DataSet read_data(const std::string& path, const DataOptions& options = {});
 
 /// "a photo of a {}" with `name` for every {}. Throws Error naming `where` if there is no {}.

@@ -1,5 +1,6 @@
 // evaluation_json.h — an evaluation as JSON, there and back: the contract of eval --json, summary.json, log.jsonl and the training state.
 #pragma once
+#include <cmath>
 #include "io/json.h"
 #include "siglip/train.h"
 
@@ -16,10 +17,26 @@ inline Json json_of(const Evaluation& e) {
   return json;
 }
 
+/// The classes of a split, and how often each was taken for each.
+inline void add_classes(Json& json, const Evaluation& e, const std::vector<std::string>& names) {
+  const auto or_null = [](double share) { return std::isnan(share) ? Json() : Json(share); };
+  const ClassMatrix matrix = class_matrix(e.predictions, std::ssize(names));
+  json["classes"] = json["confusion"] = Json::array();
+  for (Dim c = 0; c < matrix.classes; ++c) {
+    json["classes"].push_back({{"name", names[static_cast<std::size_t>(c)]},
+                               {"precision", or_null(matrix.precision(c))},
+                               {"recall", or_null(matrix.recall(c))},
+                               {"support", matrix.support(c)}});
+    Json row = Json::array();
+    for (Dim k = 0; k < matrix.classes; ++k) row.push_back(matrix.at(c, k));
+    json["confusion"].push_back(row);
+  }
+}
+
 /// Throws Json::exception if something is missing or of another type.
 inline Evaluation evaluation_of(const Json& json) {
   const Dim pairs = json.at("pairs"), candidates = json.at("candidates");
   const auto recall = [&](const Json& r) { return Recall{r.at("r1"), r.at("r5"), r.at("r10"), pairs, candidates}; };
-  return {json.at("split"), pairs, candidates, recall(json.at("image_to_text")), recall(json.at("text_to_image")), json.value("accuracy", -1.0)};
+  return {json.at("split"), pairs, candidates, recall(json.at("image_to_text")), recall(json.at("text_to_image")), json.value("accuracy", -1.0), {}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

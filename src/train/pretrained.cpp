@@ -24,7 +24,8 @@ std::string checkpoint_folder(const std::string& path) {
 Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& options, bool with_tokenizer) {
   const std::string folder = checkpoint_folder(path);
   verify_model(folder);
-  Pretrained loaded{Siglip(read_config(folder)), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder};
+  Pretrained loaded{Siglip(read_config(folder)), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder,
+                    read_labels(folder)};
   const SiglipConfig& c = loaded.model.config;
   if (const Tokenizer* tokenizer = loaded.tokenizer.get()) {
     require(tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids is expected, got ",

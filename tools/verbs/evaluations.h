@@ -10,5 +10,4 @@ void print_evaluations(std::ostream& out, const std::vector<Evaluation>& evaluat
 TrainConfig settings_of_run(const std::string& path);
 /// Where these stand: RUN/train.json.
 std::string settings_file(const std::string& path);
-DataOptions data_options(const TrainConfig& config);
 }  // namespace siglip::tools

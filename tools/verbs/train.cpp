@@ -26,6 +26,7 @@ void add_fields(CLI::App& verb, const std::shared_ptr<Settings>& s) {
   each_field(defaults, [&](const char* name, auto& value, const char* help) {
     using Value = std::remove_reference_t<decltype(value)>;
     const std::string flag = flag_of(name);
+    if (help == kept_by_train) return;
     const auto give = [s, key = std::string(name)](const std::string& text) { s->flags.push_back(key + "=" + text); };
     if constexpr (std::is_same_v<Value, bool>)
       verb.add_flag_callback(
@@ -118,7 +119,11 @@ void train_verb(const Settings& s) {
   }
   std::cerr << "done: " << result.steps << " steps in " << fixed(result.seconds, 1) << " s; the best checkpoint's evaluation:\n";
   print_evaluations(std::cerr, result.evaluations);
-  for (const std::string& command : report(result.run, std::cerr, program_name())) std::cerr << "try next: " << command << '\n';
+  const std::vector<std::string> commands = report(result.run, std::cerr, program_name());
+  if (!result.doubt.empty())
+    std::cerr << "warning: " << result.doubt << '\n';
+  else
+    for (const std::string& command : commands) std::cerr << "try next: " << command << '\n';
   if (s.json) std::cout << read_file(result.run + "/summary.json");
 }
 }  // namespace
@@ -131,13 +136,15 @@ void add_train(CLI::App& program) {
                             "pairs among the first 256 of the batch.",
                             "siglip train --data shapes --model nano --steps 60 --batch-size 64 --out run",
                             "RUN/summary.json: split, pairs, candidates, image_to_text and text_to_image {r1, r5, r10}, accuracy (with classes),\n"
-                            "  splits [the same for each split], steps, seconds, peak_memory_bytes; after Ctrl-C: run, stopped_at");
+                            "  classes [name, precision, recall, support] and confusion (with classes), splits [the same for each split], steps,\n"
+                            "  fold (with --fold), seconds, peak_memory_bytes; after Ctrl-C: run, stopped_at");
   const auto s = std::make_shared<Settings>();
   add_fields(verb, s);
   text_flag(verb, "--config", s->config, "a JSON file of settings, named as here with _ for -");
   verb.add_option("--set", s->sets, "one more setting, key=value; may be repeated")->type_name("KEY=VALUE")->allow_extra_args(false);
   text_flag(verb, "--resume", s->resume,
-            "continue this run folder, or latest (the newest below runs/train), to the bits of a run that was never interrupted");
+            "continue this run folder, or latest (the newest below runs/train), to the bits of a run that was never interrupted; more --steps\n"
+            "than it had begin a new schedule");
   json_flag(verb, s->json);
   verb.callback([s] { train_verb(*s); });
 }

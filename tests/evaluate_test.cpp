@@ -1,6 +1,7 @@
 // Evaluation: ranks and accuracies that were worked out by hand, and a run on class folders whose accuracy is known.
 #include <doctest/doctest.h>
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <sstream>
 #include "siglip/error.h"
@@ -39,9 +40,8 @@ EmbeddedSplit twelve() {
   return by_hand(captions, scores);
 }
 
-Evaluation evaluated(const EmbeddedSplit& split, const char* candidates, Dim most = 0, const std::vector<EmbeddedSplit>& others = {},
-                     const Tensor& classes = {}) {
-  return evaluate({split}, others, Candidates::parse(candidates), classes, most)[0];
+Evaluation evaluated(const EmbeddedSplit& split, const char* candidates, const std::vector<EmbeddedSplit>& others = {}, const Tensor& classes = {}) {
+  return evaluate({split}, others, Candidates::parse(candidates), classes)[0];
 }
 
 void check_recall(const Recall& recall, double r1, double r5, double r10) {
@@ -77,10 +77,6 @@ TEST_CASE("evaluate: a whole split, ranks worked by hand") {
   check_recall(e.image_to_text, 1.0 / 12, 5.0 / 12, 10.0 / 12);  // ranks 1 … 12
   check_recall(e.text_to_image, 0, 0, 1);                        // ranks 7 and 6
   CHECK(e.accuracy == -1);
-  const Evaluation first = evaluated(twelve(), "split", 4);  // four queries, all candidates
-  CHECK(first.pairs == 4);
-  CHECK(first.candidates == 12);
-  check_recall(first.image_to_text, 0.25, 1, 1);
 }
 
 TEST_CASE("evaluate: groups are whole, and a query searches in its own") {
@@ -88,8 +84,6 @@ TEST_CASE("evaluate: groups are whole, and a query searches in its own") {
   CHECK(threes.pairs == 12);
   CHECK(threes.candidates == 3);
   check_recall(threes.image_to_text, 4.0 / 12, 1, 1);
-  CHECK(evaluated(twelve(), "3", 4).pairs == 4);
-  check_recall(evaluated(twelve(), "3", 4).image_to_text, 2.0 / 4, 1, 1);
   CHECK(evaluated(twelve(), "5").pairs == 10);  // the last two are no group
   CHECK(evaluated(twelve(), "5").candidates == 5);
   CHECK(evaluated(twelve(), "13").pairs == 12);  // nor is a split that is too small: it is one group
@@ -124,7 +118,7 @@ TEST_CASE("evaluate: a distractor is found, and never asked") {
 TEST_CASE("evaluate: among all splits, a caption of two splits is one candidate") {
   const EmbeddedSplit split = by_hand({"0", "1"}, {{0.25, 0.125, 0.5}, {0.125, 0.5, 0.25}}),
                       other = by_hand({"0", "2"}, {{1, 0, 0}, {0.5, 0.75, 0.25}});
-  const Evaluation alone = evaluated(split, "split", 0, {other}), among = evaluated(split, "all", 0, {other});
+  const Evaluation alone = evaluated(split, "split", {other}), among = evaluated(split, "all", {other});
   CHECK(alone.candidates == 2);
   check_recall(alone.image_to_text, 1, 1, 1);
   check_recall(alone.text_to_image, 1, 1, 1);
@@ -141,9 +135,59 @@ TEST_CASE("evaluate: among all splits, a caption of two splits is one candidate"
 TEST_CASE("evaluate: zero-shot accuracy is over the pairs that have a class") {
   EmbeddedSplit split = by_hand({"0", "1", "2", "0"}, {{0.5, 0.25, 0}, {0.5, 0.25, 0}, {0, 0.25, 0.5}, {0, 0, 1}});
   const Tensor classes = Tensor::from({3, 3}, {1, 0, 0, 0, 1, 0, 0, 0, 1});
-  CHECK(evaluated(split, "split", 0, {}, classes).accuracy == -1);
+  CHECK(evaluated(split, "split", {}, classes).accuracy == -1);
   for (std::size_t i = 0; i < 3; ++i) split.pairs[i].label = static_cast<std::int32_t>(i);
-  CHECK(evaluated(split, "split", 0, {}, classes).accuracy == 2.0 / 3);
+  const Evaluation e = evaluated(split, "split", {}, classes);
+  CHECK(e.accuracy == 2.0 / 3);
+  REQUIRE(e.predictions.size() == 3);
+  CHECK(e.predictions[1].label == 1);
+  CHECK(e.predictions[1].predicted == 0);
+  CHECK(e.predictions[1].cosine == 0.5);
+}
+
+TEST_CASE("evaluate: what each class was taken for, worked by hand") {
+  const std::vector<Prediction> all{{"a", 0, 0, 1}, {"b", 0, 1, 1}, {"c", 0, 0, 1}, {"d", 1, 0, 1}, {"e", 2, 0, 1}};
+  const ClassMatrix matrix = class_matrix(all, 4);
+  CHECK(matrix.counts == std::vector<Dim>{2, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0});
+  CHECK(matrix.support(0) == 3);
+  CHECK(matrix.recall(0) == 2.0 / 3);
+  CHECK(matrix.precision(0) == 0.5);
+  CHECK(matrix.recall(1) == 0);
+  CHECK(matrix.precision(1) == 0);
+  CHECK(std::isnan(matrix.precision(2)));
+  CHECK(std::isnan(matrix.recall(3)));
+  CHECK_THROWS_WITH_AS(class_matrix(all, 2), "class matrix: classes below 2 are expected, got 2 taken for 0", Error);
+}
+
+TEST_CASE("evaluate: a run that is hardly better than chance says so, and what to change") {
+  const auto evaluation = [](const char* split, double r1, Dim pairs, Dim candidates) {
+    Evaluation e{split, pairs, candidates, {}, {}};
+    e.image_to_text.r1 = e.text_to_image.r1 = r1;
+    return e;
+  };
+  const auto of_classes = [](double accuracy) {
+    Evaluation e{"val", 100, 5, {}, {}, accuracy};
+    for (int i = 0; i < 100; ++i) e.predictions.push_back({"", i < 40 ? 0 : 1 + i % 4, 0, 0});
+    return e;
+  };
+  TrainConfig c;
+  c.steps = 60, c.batch_size = 128, c.shift = c.scale = 0;
+  const Evaluation train = evaluation("train", 0.9, 512, 512), poor = evaluation("val", 0.03, 67, 67);
+  const std::string begin = "on val the run is hardly better than chance: R@1 0.03, by chance 0.015. ";
+  CHECK(doubt_of({train, poor}, c, 607) ==
+        begin + "Its 60 steps are few: try --steps 1000, or --minutes. Its 607 pairs are few: try --shift 0.1 --scale 0.25.");
+  c.steps = 2000;
+  CHECK(doubt_of({train, poor}, c, 607) == begin + "Its 607 pairs are few: try --shift 0.1 --scale 0.25.");
+  c.shift = 0.1;
+  CHECK(doubt_of({train, poor}, c, 607) ==
+        begin + "It learned train by heart: more pictures would help, or captions whose words several pictures share.");
+  CHECK(doubt_of({evaluation("train", 0.002, 512, 512), poor}, c, 607) ==
+        begin + "It did not learn train either: try more --steps, or another --lr.");
+  CHECK(doubt_of({train, evaluation("val", 0.19, 67, 67)}, c, 607).empty());
+  CHECK(doubt_of({train, evaluation("val", 0.05, 366, 366)}, c, 3000).empty());  // eighteen times chance
+  CHECK(doubt_of({}, c, 607).empty());
+  CHECK(doubt_of({train, of_classes(0.42)}, c, 607).starts_with("on val the run is hardly better than chance: accuracy 0.42, by chance 0.4. "));
+  CHECK(doubt_of({train, of_classes(0.62)}, c, 607).empty());
 }
 
 TEST_CASE("evaluate: captions that the tokenizer cannot tell apart are different ones, and tie") {
@@ -200,7 +244,7 @@ TEST_CASE("evaluate: class folders, trained until every picture is told from the
     check_recall(e.image_to_text, 1, 1, 1);
     check_recall(e.text_to_image, 1, 1, 1);
   }
-  CHECK(log.str().find(", zero-shot accuracy 1.000\n") != std::string::npos);
+  CHECK(log.str().find(" val: accuracy 1.000 (16 pictures, 2 classes)\n") != std::string::npos);
   const std::string logged = read_file(folder / "run/log.jsonl");
   CHECK(logged.find("\"accuracy\":1.0") != std::string::npos);
 
@@ -210,4 +254,29 @@ TEST_CASE("evaluate: class folders, trained until every picture is told from the
   const Evaluation e = evaluate(model.model, {val}, {}, Candidates::parse("split"), class_tokens(swapped, *model.tokenizer))[0];
   CHECK(e.accuracy == 0.25);
   CHECK(e.image_to_text.r1 == 0.25);
+}
+
+TEST_CASE("evaluate: the best checkpoint of class folders is the one of the best accuracy") {
+  const TemporaryFolder folder;
+  for (const std::string split : {"train", "val"})
+    for (int i = 0; i < 12; ++i) {
+      const std::string file = folder / ("data/" + split + "/" + (i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c") + "/" + std::to_string(i) + ".png");
+      fs::create_directories(fs::path(file).parent_path());
+      write_png(file, {8, 8, std::vector<std::uint8_t>(192, static_cast<std::uint8_t>(80 * (i % 3) + (split == "val" ? 9 : 0) + 3 * i))});
+    }
+  TrainConfig c;
+  c.data = folder / "data", c.out = folder / "run", c.model = "nano", c.image_size = 8, c.patch_size = 8, c.context = 8;
+  c.steps = 16, c.batch_size = 12, c.eval_every = 1, c.save_every = 16, c.lr = 3e-3, c.threads = 1;
+  std::ostringstream log;
+  const TrainResult result = train(c, log);
+  double best = -1;
+  Dim step = 0;
+  for (const EvalRow& row : read_history(c.out).evaluations)
+    if (row.split == "val" && row.accuracy >= best) best = row.accuracy, step = row.step;
+  REQUIRE(result.evaluations.size() == 2);
+  CHECK(result.evaluations[1].accuracy == best);
+  const std::string state = read_file(c.out + "/best/training_state.json");
+  CHECK(contains(state, "\"step\": " + std::to_string(step) + ","));
+  const std::string summary = read_file(c.out + "/summary.json");
+  for (const char* key : {"\"classes\"", "\"confusion\"", "\"precision\"", "\"support\": 4"}) CHECK(contains(summary, key));
 }

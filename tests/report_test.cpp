@@ -200,3 +200,23 @@ TEST_CASE("report: a matrix that is not one, a place that cannot be written") {
   CHECK_THROWS_WITH_AS(matrix_section(data), "report: the matrix has 2 pictures for 2 captions, got 0", Error);
   CHECK_THROWS_WITH_AS(write_report("/nonexistent/report.html", {}), "/nonexistent/report.html: cannot be written: No such file or directory", Error);
 }
+
+TEST_CASE("report: classes have their accuracy over the steps and a matrix, of many the figures alone") {
+  ReportData data = sample();
+  for (EvalRow& row : data.evaluations) row.accuracy = 0.5;
+  data.classes = {"cat <big>", "dog"}, data.class_counts = {3, 1, 0, 0}, data.class_split = "val";
+  const std::string html = written(data);
+  CHECK(balanced(html));
+  CHECK(has(html, "Accuracy on val"));
+  CHECK(!has(html, "Retrieval on val"));
+  const std::string classes = classes_section(data);
+  CHECK(has(classes, "<th scope=\"col\">cat &lt;big&gt;</th>"));
+  CHECK(has(classes, "title=\"1 of cat &lt;big&gt; taken for dog\">1</td>"));
+  CHECK(has(classes, "<td>100.0</td><td>75.0</td><td>4</td></tr>"));
+  CHECK(has(classes, "<td>0.0</td><td>–</td><td>0</td></tr>"));
+  data.classes.assign(30, "c"), data.class_counts.assign(900, 1);
+  CHECK(!has(classes_section(data), "taken for c\">"));
+  CHECK(count(classes_section(data), "<tr>") == 31);
+  data.class_counts.pop_back();
+  CHECK_THROWS_WITH_AS(classes_section(data), "report: the class matrix has 900 counts for 30 classes, got 899", Error);
+}

@@ -11,8 +11,10 @@
 #include "io/checksum.h"
 #include "io/json.h"
 #include "siglip/checkpoint.h"
+#include "siglip/optim.h"
 #include "temporary_folder.h"
 #include "train/evaluate.h"
+#include "train/fields.h"
 #include "train/run_folder.h"
 #include "train/session.h"
 using namespace siglip;
@@ -69,8 +71,9 @@ std::vector<std::string> names_in(const std::string& folder) {
 
 TEST_CASE("resume: one flipped bit in any file of last or best is one clear error") {
   const Copy run;
-  const std::vector<std::string> files{"checksums.txt",  "config.json",           "model.safetensors",   "preprocessor_config.json",
-                                       "tokenizer.json", "tokenizer_config.json", "training_state.json", "training_state.safetensors"};
+  const std::vector<std::string> files{
+      "checksums.txt",  "config.json",           "labels.json",         "model.safetensors",         "preprocessor_config.json",
+      "tokenizer.json", "tokenizer_config.json", "training_state.json", "training_state.safetensors"};
   for (const std::string part : {"last", "best"}) {
     CHECK(names_in(run.path + "/" + part) == files);
     for (const std::string& name : files) {
@@ -167,7 +170,7 @@ TEST_CASE("resume: a state that does not fit together is refused") {
   CHECK(run.complaint_about("best", best) == file + "best[0].pairs is a whole number from 0 to 2^53, got 1e+300");
   best[0]["pairs"] = 1, best[0]["image_to_text"].erase("r5");
   CHECK(run.complaint_about("best", best) == file + "best[0].image_to_text.r5 is a number, got none");
-  CHECK(complaint_of([] { evaluations_json({}, 4, 1, 1); }) == "evaluation: at least one split is expected, got none");
+  CHECK(complaint_of([] { evaluations_json({}, {}); }) == "evaluation: at least one split is expected, got none");
 
   // Settings edited by hand: those that change the numbers are refused, the others are not.
   const std::string path = run.path + "/train.json", whole = read_file(path);
@@ -182,7 +185,7 @@ TEST_CASE("resume: a state that does not fit together is refused") {
   write_file(path, to_json(config));
   CHECK(run.complaint() == "nothing");
 
-  fs::remove_all(run.last);
+  fs::remove_all(run.last), fs::remove_all(run.path + "/best");
   CHECK(run.complaint() == "run/last: a checkpoint to continue from is expected, got none: the run ended before its first one");
 }
 
@@ -472,7 +475,7 @@ TEST_CASE("save: best can be trained on as well") {
   CHECK(read_file(run.last + "/model.safetensors") == read_file(finished().path + "/last/model.safetensors"));
 }
 
-TEST_CASE("evaluate: only whole groups that are asked for are embedded") {
+TEST_CASE("evaluate: a sample is whole groups spread over the split, and nothing else is embedded") {
   const Finished& run = finished();
   const Pretrained model = Pretrained::load(run.path);
   const DataSet data = read_data(run.data);
@@ -480,27 +483,83 @@ TEST_CASE("evaluate: only whole groups that are asked for are embedded") {
   const NamedSamples single{"single", std::make_shared<const Samples>(data.split("single"), *model.tokenizer, model.preprocessing)};
   const Dim N = train.samples->size();
   REQUIRE(N == 60);
-  const auto needed = [&](const char* candidates, Dim most, bool classes = false) {
-    return samples_needed(*train.samples, Candidates::parse(candidates), most, classes);
-  };
-  CHECK(needed("8", 20) == 24);
-  CHECK(needed("8", 24) == 24);
-  CHECK(needed("8", 59) == N);
-  CHECK(needed("8", 0) == N);
-  CHECK(needed("64", 20) == N);
-  CHECK(needed("8", 20, true) == N);
-  CHECK(needed("split", 20) == N);
-  CHECK(needed("all", 20) == N);
-  CHECK(samples_needed(*single.samples, Candidates::parse("8"), 20, false) == single.samples->size());  // its distractors are candidates
+  const auto needed = [&](const char* candidates, Dim most) { return sampled(*train.samples, Candidates::parse(candidates), most); };
+  CHECK(needed("8", 20) ==
+        std::vector<Dim>{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 32, 33, 34, 35, 36, 37, 38, 39});  // three groups of seven
+  CHECK(needed("8", 24) == needed("8", 20));
+  CHECK(std::ssize(needed("8", 55)) == N);
+  CHECK(std::ssize(needed("8", 0)) == N);
+  CHECK(std::ssize(needed("64", 20)) == N);
+  CHECK(needed("split", 4) == std::vector<Dim>{0, 15, 30, 45});
+  CHECK(std::ssize(needed("split", 60)) == N);
+  CHECK(std::ssize(needed("all", 20)) == N);
+  CHECK(std::ssize(sampled(*single.samples, Candidates::parse("8"), 20)) == single.samples->size());  // its distractors are candidates
   CHECK(embed(model.model, *train.samples, 24).images.shape() == Shape{24, 48});
 
-  // Of the first samples alone, nothing else is asked: a query's answer does not depend on the groups after its own.
-  Split first = data.split("train");
-  first.pairs.resize(24);
-  const NamedSamples few{"train", std::make_shared<const Samples>(first, *model.tokenizer, model.preprocessing)};
-  const Evaluation a = evaluate(model.model, {train}, {}, Candidates::parse("8"), {}, 20)[0],
-                   b = evaluate(model.model, {few}, {}, Candidates::parse("8"), {}, 20)[0];
-  CHECK(a.pairs == 20);
-  CHECK(a.image_to_text.r1 == b.image_to_text.r1);
-  CHECK(a.text_to_image.r5 == b.text_to_image.r5);
+  // What is scored is what is embedded: the sample alone gives the same figures.
+  for (const char* candidates : {"8", "split"}) {
+    Split few{"train", {}};
+    for (const Dim i : needed(candidates, 20)) few.pairs.push_back(train.samples->pair(i));
+    const NamedSamples alone{"train", std::make_shared<const Samples>(few, *model.tokenizer, model.preprocessing)};
+    const Evaluation a = evaluate(model.model, {train}, {}, Candidates::parse(candidates), {}, 20)[0],
+                     b = evaluate(model.model, {alone}, {}, Candidates::parse(candidates))[0];
+    CHECK(a.pairs == std::ssize(few.pairs));
+    CHECK(a.candidates == b.candidates);
+    CHECK(a.image_to_text.r1 == b.image_to_text.r1);
+    CHECK(a.text_to_image.r5 == b.text_to_image.r5);
+  }
+}
+
+TEST_CASE("resume: a run whose last checkpoint was never written goes on from its best") {
+  const Copy run;
+  const std::string path = run.path + "/best/training_state.json";
+  const Json state = parse_json(read_file(path), path);
+  fs::remove_all(run.last);  // the disk was full
+  std::ostringstream log;
+  CHECK(resume(run.path, {}, log).steps == 4);
+  CHECK(contains(log.str(), "note: the run has no last checkpoint, so it goes on from " + run.path + "/best\n"));
+  CHECK(contains(log.str(), " continues after step " + state["step"].dump() + " of 4"));
+  CHECK(read_file(run.last + "/model.safetensors") == read_file(finished().path + "/last/model.safetensors"));
+}
+
+TEST_CASE("resume: more steps continue a run with a schedule of their own, which is kept") {
+  const Copy run;
+  CHECK(run.complaint({"steps=3"}) == "--steps: more than the 4 that the run has in all are expected, got 3");
+  CHECK(run.complaint({"steps=4"}) == "nothing");
+  CHECK(run.complaint({"schedule_rate=1"}).starts_with("--resume: a run keeps schedule_rate = 0.0, got 1.0 (only data, "));
+
+  const Copy whole, broken;
+  TrainConfig before;
+  read_json(before, read_file(whole.path + "/train.json"), "train.json");
+  std::ostringstream log;
+  CHECK(resume(whole.path, {"steps=9"}, log).steps == 9);
+  CHECK(contains(log.str(), "schedule: a new one from step 5 to 9: from the last rate, "));
+  CHECK(contains(log.str(), ", up to 0.001, then down to 0\n"));
+  TrainConfig kept;
+  read_json(kept, read_file(whole.path + "/train.json"), "train.json");
+  CHECK(kept.steps == 9);
+  CHECK(kept.schedule_start == 4);
+  CHECK(kept.schedule_rate == rate_at(before, 3));
+  const RunHistory history = read_history(whole.path);
+  REQUIRE(history.log.size() == 9);
+  for (Dim step = 0; step < 9; ++step) CHECK(history.log[static_cast<std::size_t>(step)].lr == kept.lr * rate_at(step < 4 ? before : kept, step));
+  CHECK(history.log[4].lr > history.log[3].lr);
+
+  // Killed before its first checkpoint of the new schedule: train.json says where that began.
+  write_file(broken.path + "/train.json", read_file(whole.path + "/train.json"));
+  CHECK(resume(broken.path, {}, log).steps == 9);
+  CHECK(read_file(broken.last + "/model.safetensors") == read_file(whole.last + "/model.safetensors"));
+  CHECK(broken.complaint({"steps=10"}) == "nothing");
+}
+
+TEST_CASE("schedule: of a run that was continued, from its last rate up and down to 0") {
+  TrainConfig c;
+  c.steps = 100, c.warmup = 10;
+  for (const Dim step : {0, 5, 50, 99}) CHECK(rate_at(c, step) == cosine_rate(step, 10, 100));
+  c.schedule_start = 100, c.schedule_rate = 0.25, c.steps = 300;
+  CHECK(rate_at(c, 100) == 0.25);
+  CHECK(rate_at(c, 105) == 0.625);
+  CHECK(rate_at(c, 110) == 1);
+  CHECK(rate_at(c, 205) == doctest::Approx(0.5));
+  CHECK(rate_at(c, 299) < 1e-3);
 }

@@ -35,7 +35,7 @@ void check_equal(const Shell& shell, const std::string& a, const std::string& b)
       for (Json* json : {&first, &second}) (*json)["seconds"] = 0, (*json)["config"]["out"] = "", (*json)["config"]["threads"] = 0;
       CHECK(first == second);
     }
-    CHECK(compared == 8);
+    CHECK(compared == 9);
   }
 }
 }  // namespace
@@ -66,10 +66,12 @@ TEST_CASE("signals: one Ctrl-C saves, and the resumed run ends in the bytes of o
 
 TEST_CASE("signals: a second Ctrl-C ends at once, whatever is being written") {
   const Shell& shell = with_shapes();
-  // A step of many pairs takes far longer than the pause between the two signals, and the first checkpoint is far away.
+  // A step of many pairs takes longer than the pause after the first signal, and the first checkpoint is far away. Stopped, the program does not
+  // come to its end while the second passes by that makes the next signal another one.
   const Outcome ended = shell(
-      "siglip train --data shapes --model tiny --batch-size 200 --steps 20 --eval-every 20 --threads 1 --out ended & pid=$!\n"
-      "while ! [ -s ended/log.jsonl ]; do sleep 0.01; done; kill -INT $pid; sleep 0.05; kill -INT $pid; wait $pid");
+      "siglip train --data shapes --model tiny --image-size 64 --batch-size 200 --steps 20 --eval-every 20 --threads 1 --out ended & pid=$!\n"
+      "while ! [ -s ended/log.jsonl ]; do sleep 0.01; done; kill -INT $pid; sleep 0.2\n"
+      "kill -STOP $pid; sleep 1.1; kill -INT $pid; kill -CONT $pid; wait $pid");
   INFO(ended.err);
   CHECK(ended.exit_code == 128 + SIGINT);
   CHECK(!contains(ended.err, "stopped after step"));
@@ -77,10 +79,10 @@ TEST_CASE("signals: a second Ctrl-C ends at once, whatever is being written") {
   CHECK(shell.refusal("siglip train --resume ended") ==
         "1 siglip: ended/last: a checkpoint to continue from is expected, got none: the run ended before its first one");
 
-  // Saving after every step: most of these end in the middle of a checkpoint. Each time `last` is whole, and the run goes on from it.
+  // Killed while it saves after every step: most of these end in the middle of a checkpoint. Each time `last` is whole, and the run goes on from it.
   const std::string settings = command + "--steps 25 --eval-every 5 --save-every 1 ";
   REQUIRE(shell(settings + "--out steady").exit_code == 0);
-  const std::string twice = "kill -INT $pid; sleep 0.00$k; kill -INT $pid 2>/dev/null; wait $pid";
+  const std::string twice = "kill -INT $pid; sleep 0.00$k; kill -KILL $pid 2>/dev/null; wait $pid";
   int killed = shell(settings + "--out torn & pid=$!; k=3\nwhile ! [ -e torn/last ]; do sleep 0.01; done; " + twice).exit_code != 0;
   for (int k = 1; k <= 5; ++k) {
     CHECK(complaint_of([&] { Pretrained::load(shell.folder / "torn/last"); }) == "nothing");
@@ -92,6 +94,29 @@ TEST_CASE("signals: a second Ctrl-C ends at once, whatever is being written") {
   CHECK(resumed.exit_code == 0);
   check_equal(shell, "steady", "torn");
   for (const auto& entry : fs::directory_iterator(shell.folder / "torn")) CHECK(!contains(entry.path().filename(), ".tmp"));
+}
+
+TEST_CASE("signals: two at once are one, as timeout sends them to a process and its group") {
+  const Shell& shell = with_shapes();
+  const std::string start = command + "--steps 100000 --eval-every 100000 --out at-once-";
+  for (const std::string first : {"INT", "TERM"})
+    for (const std::string second : {"INT", "TERM"}) {
+      const std::string name = first + second;
+      const Outcome stopped = shell(start + name + " & pid=$!\nwhile ! [ -s at-once-" + name + "/log.jsonl ]; do sleep 0.01; done\n" + "kill -" +
+                                    first + " $pid; kill -" + second + " $pid; wait $pid");
+      INFO(name, ": ", stopped.err);
+      CHECK(stopped.exit_code == 0);
+      CHECK(contains(stopped.err, "stopped after step "));
+      CHECK(complaint_of([&] { Pretrained::load(shell.folder / ("at-once-" + name + "/last")); }) == "nothing");
+    }
+  for (int k = 0; k < 3; ++k) {
+    const std::string name = "timed-" + std::to_string(k);
+    const Outcome stopped = shell("timeout -s INT 1 " + command + "--steps 100000 --eval-every 100000 --out " + name);
+    INFO(stopped.err);
+    CHECK(stopped.exit_code == 124);
+    CHECK(contains(stopped.err, "stopped after step "));
+    CHECK(std::filesystem::exists(shell.folder / (name + "/last/model.safetensors")));
+  }
 }
 
 TEST_CASE("signals: --resume latest goes on with the newest run below runs/train") {

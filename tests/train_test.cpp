@@ -4,12 +4,15 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
 #include "siglip/checkpoint.h"
 #include "siglip/error.h"
 #include "siglip/rng.h"
 #include "siglip/train.h"
 #include "temporary_folder.h"
+#include "train/fields.h"
 #include "train/first_step.h"
 #include "train/repeats.h"
 #include "train/run_folder.h"
@@ -97,8 +100,10 @@ TEST_CASE("train: resuming with other numbers or other data is refused") {
   fs::copy(scenes(), data, fs::copy_options::recursive);
   c.data = data, c.steps = 2;
   train(c, log);
-  CHECK_THROWS_WITH_AS(resume(c.out, {"lr=0.5"}, log),
-                       "--resume: a run keeps lr = 0.001, got 0.5 (only data, threads, save_every, device and matmul_precision may change)", Error);
+  CHECK_THROWS_WITH_AS(
+      resume(c.out, {"lr=0.5"}, log),
+      "--resume: a run keeps lr = 0.001, got 0.5 (only data, threads, save_every, device and matmul_precision may change, and steps may grow)",
+      Error);
   CHECK_THROWS_WITH_AS(train(c, log),
                        (c.out + ": a folder without a run is expected (a run is never overwritten), got one; --resume continues it").c_str(), Error);
   fs::copy(data + "/train/00001.png", data + "/train/00002.png", fs::copy_options::overwrite_existing);
@@ -414,7 +419,7 @@ TEST_CASE("first step: a gap names its likely cause") {
   const std::string apart = "the first loss is more than 5 % from what B, t and b demand; likely: ";
   CHECK(first_step(10.0 / 4, u, v, start, start, 1, 4).warning == apart + "divided by B² instead of B, or the reverse");
   CHECK(first_step(4 * 0.693147, u, v, start, start, 1, 4).warning == apart + "all logits are 0 (bias missing)");
-  CHECK(first_step(15, u, v, start, start, 1, 4).warning == apart + "cosines spread widely (check initialisation and inputs), or labels off");
+  CHECK(first_step(15, u, v, start, start, 1, 4).warning == apart + "labels off, or cosines far from a bell curve (check initialisation and inputs)");
   // What the settings say is expected, whatever the model has.
   const std::string not_set = ", not with the t = 10 and b = -10 of its settings";
   CHECK(first_step(10, u, v, start, {1, -10}, 1, 4).expected == right.expected);
@@ -427,4 +432,129 @@ TEST_CASE("first step: a gap names its likely cause") {
   u.data()[0] = 2;
   CHECK(first_step(15, u, v, start, start, 1, 4).warning ==
         "embeddings of pictures are not unit rows, one has the length 2; likely: normalisation is missing or done twice");
+}
+
+TEST_CASE("train: small data get a batch, steps and views that they need, and settings win") {
+  TrainConfig c;
+  CHECK(choose_for_data(c, 610, 607) == "chosen for 607 pairs: --batch-size 128 --steps 1000 --shift 0.1 --scale 0.25");
+  CHECK(choose_for_data(c, 610, 607).empty());
+  c = {};
+  CHECK(choose_for_data(c, 100000, 100000) == "chosen for 100000 pairs: --batch-size 256 --steps 11700 --shift 0 --scale 0");
+  c = {};
+  CHECK(choose_for_data(c, 12, 12) == "chosen for 12 pairs: --batch-size 12 --steps 1000 --shift 0.1 --scale 0.25");
+  c = {};
+  c.batch_size = 64, c.epochs = 2.5, c.shift = 0, c.scale = 0.5;
+  CHECK(choose_for_data(c, 640, 640).empty());
+  CHECK(c.steps == 25);
+  CHECK(c.shift == 0);
+  c = {};
+  c.minutes = 2;
+  CHECK(choose_for_data(c, 2000, 2000) == "chosen for 2000 pairs: --batch-size 256 --shift 0.1 --scale 0.25");
+  CHECK(c.steps == 0);
+
+  const TemporaryFolder folder;
+  std::ostringstream log;
+  c = {};
+  c.data = scenes(), c.out = folder / "run", c.model = "nano", c.steps = 1, c.candidates = "64", c.threads = 1;
+  train(c, log);
+  CHECK(contains(log.str(), "\nchosen for 120 pairs: --batch-size 16 --shift 0.1 --scale 0.25\n"));
+  const std::string kept = read_file(c.out + "/train.json");
+  for (const char* line : {"\"batch_size\": 16,", "\"shift\": 0.1,", "\"scale\": 0.25,"}) CHECK(contains(kept, line));
+}
+
+TEST_CASE("train: minutes become steps, which are kept, and a resumed run ends in the same bits") {
+  const TemporaryFolder folder;
+  TrainConfig c = small_run(folder / "run");
+  c.steps = 0, c.minutes = 0.02, c.eval_every = 0, c.save_every = 0;
+  std::ostringstream log;
+  const TrainResult result = train(c, log);
+  CHECK(result.steps >= 10);
+  CHECK(contains(log.str(), "--minutes 0.02: a step takes "));
+  CHECK(contains(log.str(), " s, so there will be " + std::to_string(result.steps) + " steps\n"));
+  TrainConfig kept;
+  read_json(kept, read_file(c.out + "/train.json"), "train.json");
+  CHECK(kept.steps == result.steps);
+  CHECK(kept.warmup == std::min<Dim>(100, result.steps / 10));
+
+  // What the measured steps taught is forgotten: a run of as many steps, said in so many words, is the same.
+  TrainConfig said = kept;
+  said.out = folder / "said", said.minutes = 0;
+  train(said, log);
+  CHECK(read_file(c.out + "/last/model.safetensors") == read_file(said.out + "/last/model.safetensors"));
+  CHECK(resume(c.out, {}, log).steps == result.steps);
+}
+
+TEST_CASE("train: the parts of a fold are held out in turn, each pair once, and the report names them") {
+  const TemporaryFolder folder;
+  std::string table = "file_name,text\n";
+  for (int i = 0; i < 12; ++i) {
+    write_png(folder / (std::to_string(i) + ".png"), {8, 8, std::vector<std::uint8_t>(192, static_cast<std::uint8_t>(20 * i))});
+    table += std::to_string(i) + ".png,thing " + std::to_string(i / 2) + "\n";  // two of each
+    const std::string file = folder / ("classes/" + std::string(i == 0 ? "alone" : i < 5 ? "few" : "many") + "/" + std::to_string(i) + ".png");
+    fs::create_directories(fs::path(file).parent_path());
+    fs::copy(folder / (std::to_string(i) + ".png"), file);
+  }
+  folder.write("pairs.csv", table);
+  for (const char* name : {"pairs.csv", "classes"}) {
+    std::map<std::string, int> held;
+    for (const char* fold : {"1/3", "2/3", "3/3"}) {
+      TrainConfig c;
+      c.fold = fold;
+      const DataSet data = read_data(folder / name, data_options(c));
+      std::set<std::string> trained;
+      for (const Pair& pair : data.split("train").pairs) trained.insert(pair.text);
+      for (const Pair& pair : data.split("val").pairs) {
+        ++held[pair.image];
+        CHECK(trained.contains(pair.text) == !data.classes.empty());
+      }
+      CHECK(data.split("val").pairs.size() + data.split("train").pairs.size() == 12);
+      CHECK(data.split("val").pairs.size() >= 3);
+      CHECK(data.split("val").pairs.size() <= 4);
+    }
+    CHECK(held.size() == (std::string(name) == "classes" ? 11 : 12));  // a class of one picture is never held out
+    for (const auto& [image, times] : held) CHECK(times == 1);
+  }
+  TrainConfig c;
+  c.fold = "9/9";
+  CHECK(complaint_of([&] { read_data(folder / "pairs.csv", data_options(c)); }, folder.path) ==
+        folder.path + ": pairs in each of 9 folds are expected, got too few");
+  c.fold = "1/2";
+  CHECK(complaint_of([&] { read_data(scenes(), data_options(c)); }) ==
+        scenes() + ": data without a val split are expected where a fold is held out, got some with one");
+  CHECK_THROWS_WITH_AS(read_data(scenes(), {.fold = 3, .folds = 2}), "fold: a part from 1 to their number, at least 2, is expected, got 3 of 2",
+                       Error);
+
+  c = small_run(folder / "run");
+  c.data = folder / "pairs.csv", c.fold = "2/3", c.steps = 1, c.batch_size = 4, c.candidates = "split";
+  std::ostringstream log;
+  train(c, log);
+  report(c.out, log);
+  CHECK(contains(read_file(c.out + "/summary.json"), "\"fold\": \"2/3\""));
+  CHECK(contains(read_file(c.out + "/report.html"), "part 2/3"));
+}
+
+TEST_CASE("first step: cosines that spread raise the loss, as they must") {
+  // Rows at random in 16 dimensions: cosines of variance 1/16, times t = 4 logits of spread 1.
+  const Dim B = 200, E = 16;
+  Tensor u({B, E}), v({B, E});
+  Rng rng(3);
+  for (const Tensor& x : {u, v})
+    for (Dim i = 0; i < B; ++i) {
+      double squares = 0;
+      for (Dim e = 0; e < E; ++e) squares += std::pow(double(x.data()[i * E + e] = static_cast<Real>(rng.normal())), 2);
+      for (Dim e = 0; e < E; ++e) x.data()[i * E + e] /= static_cast<Real>(std::sqrt(squares));
+    }
+  const Scalars start{4, -5};
+  double loss = 0;
+  for (Dim i = 0; i < B; ++i)
+    for (Dim j = 0; j < B; ++j) {
+      double cosine = 0;
+      for (Dim e = 0; e < E; ++e) cosine += double(u.data()[i * E + e]) * double(v.data()[j * E + e]);
+      const double logit = start.t * cosine + start.b;
+      loss += std::log1p(std::exp(i == j ? -logit : logit)) / double(B);
+    }
+  const FirstStep check = first_step(loss, u, v, start, start, 1, double(B));
+  CHECK(check.expected == doctest::Approx(loss).epsilon(0.05));
+  CHECK(check.warning.empty());
+  CHECK(first_step(loss * 1.2, u, v, start, start, 1, double(B)).warning.starts_with("the first loss is more than 5 % "));
 }

@@ -1,5 +1,6 @@
 // verbs.cpp — what the verbs share: flags that say what is wrong with them, numbers, tables.
 #include "verbs.h"
+#include <unistd.h>
 #include <algorithm>
 #include <charconv>
 #include <cctype>
@@ -13,6 +14,7 @@
 #include <set>
 #include <sstream>
 #include "core/limits.h"
+#include "core/parallel_try.h"
 #include "data/sources.h"
 #include "data/text_file.h"
 #include "data/walk.h"
@@ -343,31 +345,65 @@ std::size_t columns_of(const std::string& text) {
 bool looks_like_a_number(const std::string& cell) { return !cell.empty() && cell.find_first_not_of("0123456789+-.,e%naif") == std::string::npos; }
 }  // namespace
 
-std::optional<Image> Pictures::read(const std::string& path) {
-  try {
-    Image image = read_image(path, preprocessing_.picture);
-    if (!preprocessing_.resize) image = squash(image, preprocessing_, path);  // says if it has another size
-    tell();
-    ++read_;
-    return image;
-  } catch (const Error& e) {
-    if (!skip_bad_) throw;
-    tell();
-    left_out_.push_back(path), problem_ = e.what();
-    return std::nullopt;
+CLI::Option* skip_bad_flag(CLI::App& verb, bool& value) {
+  return verb.add_flag("--skip-bad", value, "a picture that cannot be read is named and left out, and no error");
+}
+
+void Pictures::each_batch(const std::vector<std::string>& files, const Use& use) {
+  constexpr std::size_t batch = 64;
+  for (std::size_t begin = 0; begin < files.size(); begin += batch) {
+    show(begin, files.size());
+    const std::size_t count = std::min(batch, files.size() - begin);
+    std::vector<Image> images(count);
+    std::vector<std::string> paths, problems(count);
+    parallel_try(static_cast<Dim>(count), [&](Dim k) {
+      const std::size_t i = static_cast<std::size_t>(k);
+      const std::string& path = files[begin + i];
+      try {
+        images[i] = read_image(path, preprocessing_.picture);
+        if (!preprocessing_.resize) images[i] = squash(images[i], preprocessing_, path);  // says if it has another size
+      } catch (const Error& e) {
+        problems[i] = e.what();
+      }
+    });
+    for (std::size_t i = 0; i < count; ++i) {
+      if (problems[i].empty()) {
+        if (paths.size() < i) images[paths.size()] = std::move(images[i]);
+        paths.push_back(files[begin + i]);
+        continue;
+      }
+      tell();
+      left_out_.push_back(files[begin + i]), problem_ = problems[i];
+    }
+    images.resize(paths.size()), read_ += paths.size();
+    if (read_ > 0) tell();
+    if (!paths.empty()) use(paths, images);
   }
+  show(0, 0);
+  if (left_out_.empty()) return;
+  if (read_ == 0) throw Error(problem_);
+  if (skip_bad_) std::cerr << "pictures that could not be read and were left out: " << left_out_.size() << " of " << left_out_.size() + read_ << '\n';
+}
+
+void Pictures::finish() const {
+  require(left_out_.empty() || skip_bad_, "pictures", "only such that can be read are expected, got ", left_out_.size(), " of ",
+          left_out_.size() + read_, " that cannot, named above; the others were used all the same, and --skip-bad makes this no error");
 }
 
 void Pictures::tell() {
-  if (!problem_.empty()) std::cerr << "skipped: " << problem_ << '\n';
+  if (problem_.empty()) return;
+  show(0, 0);
+  std::cerr << "skipped: " << problem_ << '\n';
   problem_.clear();
 }
 
-void Pictures::finish() {
-  if (left_out_.empty()) return;
-  if (read_ == 0) throw Error(problem_);
-  tell();
-  std::cerr << "pictures that could not be read and were left out: " << std::ssize(left_out_) << " of " << std::ssize(left_out_) + read_ << '\n';
+// "128 of 2000 pictures", written over what stood there; nothing for none.
+void Pictures::show(std::size_t done, std::size_t all) {
+  if (!isatty(STDERR_FILENO)) return;
+  const std::string line = all ? std::to_string(done) + " of " + std::to_string(all) + " pictures" : "";
+  if (columns_ > 0) std::cerr << '\r' << std::string(columns_, ' ') << '\r';
+  std::cerr << line << std::flush;
+  columns_ = line.size();
 }
 
 void print_table(std::ostream& out, const std::vector<std::vector<std::string>>& cells) {

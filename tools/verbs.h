@@ -2,8 +2,8 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -110,20 +110,26 @@ std::string tokenizer_folder(const std::string& path);
 /// Files as they are named; folders stand for the pictures below them, sorted by path, as data sets are read. One line
 /// on standard error says what was left out.
 std::vector<std::string> picture_files(const std::vector<std::string>& paths, bool follow_links = true);
-/// Reads pictures one by one. With skip_bad, what cannot be read is named on standard error and left out; otherwise it is an error.
+/// --skip-bad
+CLI::Option* skip_bad_flag(CLI::App& verb, bool& value);
+/// Reads pictures. What cannot be read is named on standard error and left out; unless it is to be skipped, it is an error once all others are done.
 class Pictures {
  public:
   Pictures(const Preprocessing& preprocessing, bool skip_bad) : preprocessing_(preprocessing), skip_bad_(skip_bad) {}
-  std::optional<Image> read(const std::string& path);
-  /// Once all were read: how many were left out; throws Error if nothing else was there.
-  void finish();
+  /// Those that can be read, in order, 64 at a time: a folder may hold more of them than memory does. A terminal is shown how many are done. Throws
+  /// Error if none can be read.
+  using Use = std::function<void(const std::vector<std::string>& paths, const std::vector<Image>& images)>;
+  void each_batch(const std::vector<std::string>& files, const Use& use);
+  /// Once the results are written: throws Error if pictures were left out that were not to be skipped.
+  void finish() const;
   const std::vector<std::string>& left_out() const { return left_out_; }  // paths
 
  private:
   void tell();
+  void show(std::size_t done, std::size_t all);
   Preprocessing preprocessing_;
   bool skip_bad_;
-  Dim read_ = 0;
+  std::size_t read_ = 0, columns_ = 0;  // columns_: what a terminal shows in its last line
   std::vector<std::string> left_out_;
   std::string problem_;  // the last one, not told yet: if it is the only one, it is the error
 };

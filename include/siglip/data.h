@@ -96,6 +96,7 @@ struct DataOptions {
   std::string text_template = "a photo of a {}";  // for class folders
   double val_fraction = 0.1;  // of the captions, held out of a data set that has no val split, by a hash of their words; with class folders of
                               // the pictures, from each class alike, by one of their paths
+  Dim fold = 0, folds = 0;    // instead of the fraction: cut the same way into `folds` parts, of which part `fold`, from 1, is held out
   bool follow_links = true;   // false: a picture outside the folder, by a link or an absolute path, is an error
 };
 
@@ -114,7 +115,7 @@ struct DataOptions {
 /// once.
 /// Records without a caption or a picture are left out, and so are hidden files and folders, @eaDir, __MACOSX and
 /// thumbnails: see left_out. Nothing is decoded here. Throws Error naming file and line: no such path, unknown layout,
-/// a missing column, an unclosed quote, no pair.
+/// a missing column, an unclosed quote, no pair; a val split where a fold is wanted.
 DataSet read_data(const std::string& path, const DataOptions& options = {});
 /// The lines that a user of `data` should see: its notes ("note: ...") and what was left out ("left out: ...").
 std::vector<std::string> remarks(const DataSet& data);

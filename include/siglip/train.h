@@ -14,13 +14,24 @@
 namespace siglip::inline SIGLIP_FLAVOUR {
 // ---- a trained model -----------------------------------------------------------------------------------------------------------------
 
+/// What the pictures of a training were called: the classes of class folders, with the template that makes a caption of each, or else the captions.
+struct KnownLabels {
+  bool classes = false;
+  std::string text_template = "{}";
+  std::vector<std::string> names = {};  // classes in label order; distinct captions, if there are at most 10,000; else empty
+};
+KnownLabels labels_of(const DataSet& data);
+/// Those of a checkpoint folder: its labels.json, which train writes; none if it is not there. Throws Error naming it if it is not as written.
+KnownLabels read_labels(const std::string& folder);
+
 /// What a checkpoint folder holds, ready for use: pictures and texts go in as they are. Weights are checked at once and read when they are first
 /// used, so a tower that is not used costs nothing, and of the token table only the rows of the texts are read.
 struct Pretrained {
   Siglip model;
   std::unique_ptr<Tokenizer> tokenizer;  // null if it was not asked for
   Preprocessing preprocessing;
-  std::string folder;  // names it in messages
+  std::string folder;       // names it in messages
+  KnownLabels labels = {};  // of labels.json, which train writes; without names where there is none
 
   /// `path`: a checkpoint folder, or a run folder, of which `best` is taken, else `last`. Throws Error naming what is missing, or, if the folder has
   /// checksums.txt, as those that train writes have, the file that is not as it was saved: then every file but the training state is read once, the
@@ -60,12 +71,31 @@ struct Candidates {
   static Candidates parse(const std::string& text, const std::string& where = "--candidates");
 };
 
+/// What a picture of a class was taken for: the class whose caption is nearest.
+struct Prediction {
+  std::string image;
+  std::int32_t label = 0, predicted = 0;
+  double cosine = 0;  // with the caption of `predicted`
+};
+
 struct Evaluation {
   std::string split;
   Dim pairs = 0, candidates = 0;  // queries; captions to choose from
   Recall image_to_text, text_to_image;
-  double accuracy = -1;  // zero-shot, by class; -1 without classes
+  double accuracy = -1;                      // zero-shot, by class; -1 without classes
+  std::vector<Prediction> predictions = {};  // that it comes from; empty without classes, and where only figures were kept
 };
+
+/// How many pictures of each class were taken for each.
+struct ClassMatrix {
+  Dim classes = 0;
+  std::vector<Dim> counts;  // (classes, classes): rows are the right class, columns what was predicted
+  Dim at(Dim right, Dim predicted) const { return counts[static_cast<std::size_t>(right * classes + predicted)]; }
+  Dim support(Dim c) const;       // pictures of the class
+  double recall(Dim c) const;     // of its pictures, those that were taken for it; NaN without any
+  double precision(Dim c) const;  // of the pictures that were taken for it, its own; NaN without any
+};
+ClassMatrix class_matrix(const std::vector<Prediction>& predictions, Dim classes);
 
 /// Samples of a split by name.
 struct NamedSamples {
@@ -81,7 +111,8 @@ struct Embeddings {
 Embeddings embed(const Siglip& model, const Samples& samples, Dim count = 0, Dim batch = 256);
 
 /// Retrieval in both directions, and zero-shot accuracy where the samples have labels. `splits` are evaluated in order; `all` candidates come
-/// from `splits` and `others`. At most `most` queries a split (0: all), the first ones.
+/// from `splits` and `others`. `most` (0: all): a sample of about so many pairs, spread over the split in whole groups of candidates, is all that is
+/// embedded, asked and searched; where queries search among everything, or among distractors, it is everything.
 /// class_texts: the tokens of one caption for each class, or undefined. finite: embeddings that are not finite throw Error; otherwise they are
 /// misses, as a training that diverges wants it.
 std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSamples>& splits, const std::vector<NamedSamples>& others,
@@ -94,21 +125,24 @@ std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSam
 struct TrainConfig {
   std::string data, model = "tiny", loss = "sigmoid", positives = "caption", bias_init = "-10", out, name = "exp";
   Dim steps = 0;
-  double epochs = 0;  // counts if steps is 0; both 0: 30 epochs
-  Dim batch_size = 256;
+  double minutes = 0, epochs = 0;  // minutes count if steps is 0, epochs if both are; all 0: as many steps as the data need
+  Dim batch_size = 0;              // 0: 256, fewer for fewer than 1,024 pairs
   double lr = 1e-3, wd = 0.1, beta1 = 0.9, beta2 = 0.95, grad_clip = 1;
   Dim warmup = -1;  // steps; -1: a tenth of the run, at most 100
   std::string reduction = "per_image";
-  double shift = 0, scale = 0, flip = 0;                                                       // augmentation, see data.h
+  double shift = -1, scale = -1, flip = 0;  // augmentation, see data.h; -1: 0.1 and 0.25 for fewer than 5,000 pairs, else 0
   Dim image_size = 0, patch_size = 0, width = 0, layers = 0, heads = 0, mlp = 0, context = 0;  // 0: as the named model has it
   std::string filter = "bicubic";
   std::string image_column = "file_name", text_column = "text", text_template = "a photo of a {}";
   double val_fraction = 0.1;
+  std::string fold;          // "2/5": of five parts of data without a val split the second is held out
   bool fast_decode = false;  // JPEG pictures of more than twice the model's size are decoded smaller
   bool strict = false, no_follow = false;
   Dim seed = 0, threads = 0, eval_every = 0, save_every = 0;  // threads 0: all; eval_every 0: ten times a run; save_every 0: at evaluations
   std::string candidates = "split";
   std::string device = "cpu", matmul_precision = "f32";  // tf32 and bf16 on a CUDA device alone
+  Dim schedule_start = 0;    // of a run that was continued beyond its steps: the step after which its present schedule began
+  double schedule_rate = 0;  // and the share of lr that it began with
 };
 
 /// The configuration as JSON, and from it: unknown keys and wrong types throw Error naming `where` and the nearest key.
@@ -125,6 +159,7 @@ struct TrainResult {
   double seconds = 0;
   std::vector<Evaluation> evaluations;  // of the best checkpoint: train sample first
   bool interrupted = false;
+  std::string doubt = {};  // one line, if it is hardly better than chance: how much, and what to change; else empty
 };
 
 /// Trains from scratch into a new run folder, `config.out` or runs/train/NAME, NAME2, … with `config.name`; messages and progress go to `log`.
@@ -134,14 +169,15 @@ TrainResult train(const TrainConfig& config, std::ostream& log);
 
 /// Continues `run` (a folder, or "latest" below runs/train) from its `last`, to the same bits as if it had never been interrupted. `changes` may
 /// set data, if the same pictures and captions lie elsewhere now, threads and save_every, and device and matmul_precision: a run may go on
-/// elsewhere, then with other rounding. Anything else would change the numbers (eval_every decides which checkpoint is the best) and throws Error.
+/// elsewhere, then with other rounding. More steps than there were continue it, from where it stands, with a new schedule: from its last rate up to
+/// lr, and down to 0. Anything else would change the numbers (eval_every decides which checkpoint is the best) and throws Error.
 TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log);
 
 /// Asks a running train() to finish its step, save and return. Safe in a signal handler.
 void request_stop() noexcept;
 
 /// Commands to try with a trained run: they work as printed, below the folder that train ran in.
-std::vector<std::string> next_commands(const std::string& program, const std::string& run, const std::vector<Split>& splits);
+std::vector<std::string> next_commands(const std::string& program, const std::string& run, const DataSet& data);
 
 /// Writes RUN/report.html from what the run folder holds and its data set; `program` opens the commands it suggests. Gives those commands.
 std::vector<std::string> report(const std::string& run, std::ostream& log, const std::string& program = "siglip");

@@ -59,18 +59,10 @@ std::string words_of(const std::string& caption, const Tokenizer& words) {
   return all.empty() ? caption : all;
 }
 
-/// Moves pairs from train to a new split val. Captions of the same words stay together, so that none of val was seen in training; where the
-/// caption is a class, pictures go one by one, from each class alike, and each class keeps at least one in train. Hashes decide which.
-void hold_out(DataSet& data, double fraction) {
-  if (fraction == 0 || !data.find("train") || data.find("val")) return;
-  std::vector<Pair> all = std::move(data.splits[0].pairs), train, val;
-  const std::unique_ptr<Tokenizer> words = learn_words({}, 1);
-  std::vector<std::uint64_t> keys;  // of pairs that stay together
-  std::map<std::int32_t, std::set<std::uint64_t>> by_label;
-  for (const Pair& pair : all) {
-    keys.push_back(mixed(fnv1a(data.classes.empty() ? words_of(pair.text, *words) : pair.image.substr(data.root.size()))));
-    by_label[pair.label].insert(keys.back());
-  }
+using KeysByLabel = std::map<std::int32_t, std::set<std::uint64_t>>;
+
+/// A share of the keys, from each label alike, but one of each label.
+std::set<std::uint64_t> keys_of_fraction(const KeysByLabel& by_label, double fraction) {
   std::vector<std::pair<double, std::uint64_t>> order;  // place within the label, from 0 to 1; key
   std::size_t count = 0;
   for (const auto& [label, own] : by_label) {
@@ -83,7 +75,37 @@ void hold_out(DataSet& data, double fraction) {
   const std::size_t wanted = std::max<std::size_t>(1, static_cast<std::size_t>(std::lround(fraction * static_cast<double>(count))));
   std::set<std::uint64_t> held;
   for (std::size_t i = 0; i < std::min(wanted, order.size()); ++i) held.insert(order[i].second);
+  return held;
+}
+
+/// Keys are dealt to the folds in turn, label by label, so each fold has its share of each. A class of one picture is never held out.
+std::set<std::uint64_t> keys_of_fold(const KeysByLabel& by_label, const DataOptions& options) {
+  std::set<std::uint64_t> held;
+  Dim turn = 0;
+  for (const auto& [label, own] : by_label) {
+    if (label >= 0 && own.size() == 1) continue;
+    for (const std::uint64_t key : own)
+      if (turn++ % options.folds == options.fold - 1) held.insert(key);
+  }
+  return held;
+}
+
+/// Moves pairs from train to a new split val. Captions of the same words stay together, so that none of val was seen in training; where the
+/// caption is a class, pictures go one by one, from each class alike, and each class keeps at least one in train. Hashes decide which.
+void hold_out(DataSet& data, const DataOptions& options) {
+  require(options.folds == 0 || !data.find("val"), data.root, "data without a val split are expected where a fold is held out, got some with one");
+  if ((options.val_fraction == 0 && options.folds == 0) || !data.find("train") || data.find("val")) return;
+  std::vector<Pair> all = std::move(data.splits[0].pairs), train, val;
+  const std::unique_ptr<Tokenizer> words = learn_words({}, 1);
+  std::vector<std::uint64_t> keys;  // of pairs that stay together
+  KeysByLabel by_label;
+  for (const Pair& pair : all) {
+    keys.push_back(mixed(fnv1a(data.classes.empty() ? words_of(pair.text, *words) : pair.image.substr(data.root.size()))));
+    by_label[pair.label].insert(keys.back());
+  }
+  const std::set<std::uint64_t> held = options.folds ? keys_of_fold(by_label, options) : keys_of_fraction(by_label, options.val_fraction);
   for (std::size_t i = 0; i < all.size(); ++i) (held.contains(keys[i]) ? val : train).push_back(std::move(all[i]));
+  require(options.folds == 0 || (!val.empty() && !train.empty()), data.root, "pairs in each of ", options.folds, " folds are expected, got too few");
   data.splits[0].pairs = std::move(train);
   if (!val.empty()) data.splits.insert(data.splits.begin() + 1, {"val", std::move(val)});
 }
@@ -139,6 +161,8 @@ DataSet read_file_of_data(const std::string& path, const DataOptions& options) {
 
 DataSet read_data(const std::string& path, const DataOptions& options) {
   require(options.val_fraction >= 0 && options.val_fraction < 1, "val fraction", "a number in [0, 1) is expected, got ", options.val_fraction);
+  require(options.folds >= 0 && options.folds != 1 && options.fold <= options.folds && (options.folds == 0 || options.fold > 0), "fold",
+          "a part from 1 to their number, at least 2, is expected, got ", options.fold, " of ", options.folds);
   DataSet data;
   try {
     const fs::file_status status = fs::status(path);
@@ -151,7 +175,7 @@ DataSet read_data(const std::string& path, const DataOptions& options) {
   const std::string rest = data.left_out.empty() ? "" : "; " + summary(data.left_out);
   for (const Split& split : data.splits)
     require(!split.pairs.empty(), path, "at least one pair is expected in split ", split.name, ", got none", rest);
-  hold_out(data, options.val_fraction);
+  hold_out(data, options);
   return data;
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -64,6 +64,22 @@ std::string recall_chart(const ReportData& data, const std::string& split) {
   return line_chart(chart);
 }
 
+/// The share of a split's pictures that are taken for their class.
+std::string accuracy_chart(const ReportData& data, const std::string& split) {
+  Series accuracy{"accuracy", 1, {}, Series::plain, true};
+  for (const EvalRow& row : data.evaluations)
+    if (row.split == split) accuracy.points.push_back({static_cast<double>(row.step), 100 * row.accuracy});
+  Chart chart;
+  chart.title = "Accuracy on " + split, chart.x_label = "step", chart.y_label = "right class (% of pictures)", chart.unit = " %",
+  chart.from_zero = true;
+  chart.series = {accuracy};
+  return line_chart(chart);
+}
+
+bool has_classes(const ReportData& data) {
+  return std::any_of(data.evaluations.begin(), data.evaluations.end(), [](const EvalRow& row) { return row.accuracy >= 0; });
+}
+
 std::string recall_row(const std::string& split, const std::string& direction, const Recall& recall) {
   return "<tr><th scope=\"row\">" + escape(split) + " <span class=\"quiet\">" + direction + "</span></th><td>" + fixed(100 * recall.r1, 1) +
          "</td><td>" + fixed(100 * recall.r5, 1) + "</td><td>" + fixed(100 * recall.r10, 1) + "</td><td class=\"quiet\">" +
@@ -90,7 +106,9 @@ std::string charts(const char* kind, const std::string& body) {
 
 std::string learning_section(const ReportData& data) {
   std::string drawings = loss_chart(data);
-  for (const std::string& split : splits(data)) drawings += recall_chart(data, split);
+  const bool classes = has_classes(data);
+  for (const std::string& split : splits(data)) drawings += classes ? accuracy_chart(data, split) : recall_chart(data, split);
+  if (classes) return section("learning", "Learning", "", charts("charts", drawings));
   return section("learning", "Learning",
                  "R@K is the share of queries whose right partner is among the K best of all candidates; ties count as missed.",
                  charts("charts", drawings + recall_table(data)));

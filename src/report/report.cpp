@@ -13,6 +13,7 @@ struct Part {
 const Part parts[] = {
     {"learning", "Learning", learning_section},
     {"temperature", "Temperature", temperature_section},
+    {"classes", "Classes", classes_section},
     {"matrix", "Matrix", matrix_section},
     {"gallery", "Retrieval", gallery_section},
     {"confusions", "Confusions", confusions_section},

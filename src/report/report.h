@@ -42,6 +42,9 @@ struct ReportData {
   std::vector<std::pair<std::string, std::string>> facts;  // headline figures: label, value
   std::vector<LogRow> log;
   std::vector<EvalRow> evaluations;
+  std::vector<std::string> classes;  // names; empty without classes
+  std::vector<Dim> class_counts;     // classes x classes pictures of class_split: rows are right, columns what they were taken for
+  std::string class_split;
   Dim shown_step = 0;                      // the step after which the checkpoint was saved that everything below is about
   std::vector<Image> matrix_images;        // n of the validation batch
   std::vector<std::string> matrix_texts;   // n

@@ -7,6 +7,7 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 std::string head_section(const ReportData& data);         // title and headline facts
 std::string learning_section(const ReportData& data);     // loss and R@K
 std::string temperature_section(const ReportData& data);  // t, b and what they do; learning rate, gradient norm
+std::string classes_section(const ReportData& data);      // class by class
 std::string matrix_section(const ReportData& data);       // similarity of a batch
 std::string gallery_section(const ReportData& data);      // retrievals
 std::string confusions_section(const ReportData& data);

@@ -134,17 +134,22 @@ void validate(const TrainConfig& c, const std::string& file) {
   find_precision(c.matmul_precision, c.device == "cuda" ? Device::cuda : Device::cpu, check.where("matmul_precision"));
   check.whole("steps", c.steps, 0, most);
   check.real("epochs", c.epochs, 0, 1e6);
-  check.whole("batch_size", c.batch_size, 2, 1 << 20);
+  check.real("minutes", c.minutes, 0, 1e6);
+  require(c.batch_size == 0 || (c.batch_size >= 2 && c.batch_size <= 1 << 20), check.where("batch_size"),
+          "0, for as many as the data need, or a whole number from 2 to ", 1 << 20, " is expected, got ", c.batch_size);
   check.real("lr", c.lr, 0, 10);
   check.real("wd", c.wd, 0, 100);
   check.real("beta1", c.beta1, 0, 0.9999999);
   check.real("beta2", c.beta2, 0, 0.9999999);
   check.real("grad_clip", c.grad_clip, 0, 1e9);
   check.whole("warmup", c.warmup, -1, most);
-  check.real("shift", c.shift, 0, 1);
-  check.real("scale", c.scale, 0, 0.9);
+  if (c.shift != -1) check.real("shift", c.shift, 0, 1);
+  if (c.scale != -1) check.real("scale", c.scale, 0, 0.9);
   check.real("flip", c.flip, 0, 1);
   check.real("val_fraction", c.val_fraction, 0, 0.9);
+  parse_fold(c.fold, check.where("fold"));
+  check.whole("schedule_start", c.schedule_start, 0, most);
+  check.real("schedule_rate", c.schedule_rate, 0, 1);
   check.whole("image_size", c.image_size, 0, most_pixels);
   check.whole("patch_size", c.patch_size, 0, most_pixels);
   check.whole("width", c.width, 0, most_width);
@@ -161,14 +166,73 @@ void validate(const TrainConfig& c, const std::string& file) {
   model_config(c, 3, file.empty() ? "the model's settings" : file);
 }
 
+Fold parse_fold(const std::string& text, const std::string& where) {
+  if (text.empty()) return {};
+  Fold fold;
+  const char* const end = text.data() + text.size();
+  const auto part = std::from_chars(text.data(), end, fold.part);
+  const auto parts =
+      part.ptr != end && *part.ptr == '/' ? std::from_chars(part.ptr + 1, end, fold.parts) : std::from_chars_result{end, std::errc::invalid_argument};
+  const bool whole = part.ec == std::errc() && parts.ec == std::errc() && parts.ptr == end;
+  require(whole && fold.parts >= 2 && fold.part >= 1 && fold.part <= fold.parts, where,
+          "a part and the number of parts, as 1/5 to 5/5, are expected, got \"", text, "\"");
+  return fold;
+}
+
+DataOptions data_options(const TrainConfig& c) {
+  const Fold fold = parse_fold(c.fold);
+  return {c.image_column, c.text_column, c.text_template, c.val_fraction, fold.part, fold.parts, !c.no_follow};
+}
+
+bool is_small(Dim pairs) { return pairs < 5000; }
+
+Dim steps_for(Dim pairs, Dim batch_size) {
+  constexpr Dim passes = 30, fewest = 1000;  // few data do not become more by passing through them sooner
+  return std::max(fewest, passes * Loader::steps_per_epoch(pairs, batch_size));
+}
+
+namespace {
+// A quarter of the pairs, as a power of two from 16 to 256, so that an epoch has several steps and a batch many mismatches.
+Dim batch_for(Dim pairs) {
+  Dim batch = 16;
+  while (batch < 256 && 8 * batch <= pairs) batch *= 2;
+  return std::max<Dim>(2, std::min(batch, pairs));
+}
+}  // namespace
+
+std::string choose_for_data(TrainConfig& c, Dim named, Dim pairs) {
+  std::string chosen;
+  const auto choose = [&](const char* name, auto& setting, auto value) {
+    setting = value;
+    chosen += " " + flag_of(name) + " " + shortest(double(value));
+  };
+  if (c.batch_size == 0) choose("batch_size", c.batch_size, batch_for(pairs));
+  if (c.steps == 0 && c.minutes == 0) {
+    const double a_pass = double(std::max<Dim>(1, Loader::steps_per_epoch(pairs, c.batch_size)));
+    if (c.epochs > 0)
+      c.steps = static_cast<Dim>(std::ceil(c.epochs * a_pass));
+    else
+      choose("steps", c.steps, steps_for(pairs, c.batch_size));
+  }
+  if (c.shift == -1) choose("shift", c.shift, is_small(named) ? 0.1 : 0.0);
+  if (c.scale == -1) choose("scale", c.scale, is_small(named) ? 0.25 : 0.0);
+  return chosen.empty() ? "" : "chosen for " + std::to_string(pairs) + " pairs:" + chosen;
+}
+
+double rate_at(const TrainConfig& c, Dim step) {
+  const Dim at = step - c.schedule_start, total = c.steps - c.schedule_start;
+  if (c.schedule_start == 0) return cosine_rate(at, c.warmup, total);
+  const Dim warmup = std::min(c.warmup, total / 10);
+  if (at >= warmup) return cosine_rate(at, warmup, total);
+  return c.schedule_rate + (1 - c.schedule_rate) * double(at) / double(warmup);
+}
+
 MatmulPrecision find_precision(const std::string& name, Device device, const std::string& where) {
   require_word(name, {"f32", "tf32", "bf16"}, where);
   require(name == "f32" || device != Device::cpu, where, "f32 is expected on the CPU, got ", name, ", which needs --device cuda");
   if (name == "bf16") return MatmulPrecision::bf16;
   return name == "tf32" ? MatmulPrecision::tf32 : MatmulPrecision::f32;
 }
-
-DataOptions data_options(const TrainConfig& c) { return {c.image_column, c.text_column, c.text_template, c.val_fraction, !c.no_follow}; }
 
 double initial_bias(const TrainConfig& c, Dim batch, const std::string& where) {
   if (c.loss == "softmax") return 0;  // it has no bias
@@ -191,7 +255,7 @@ bool may_change(const std::string& name) { return std::find(changeable.begin(), 
 std::string changeable_settings() {
   std::string list;
   for (const std::string& name : changeable) list += (list.empty() ? "" : name == changeable.back() ? " and " : ", ") + name;
-  return list;
+  return list + " may change, and steps may grow";
 }
 
 SiglipConfig model_config(const TrainConfig& c, Dim vocab_size, const std::string& where) {

@@ -22,8 +22,8 @@ namespace fs = std::filesystem;
 constexpr Dim piece = 1 << 18;  // elements
 
 // What goes with the weights: whatever is there of these is copied.
-constexpr const char* companions[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",  "added_tokens.json",
-                                      "spiece.model",   "tokenizer.model",       "preprocessor_config.json", "processor_config.json"};
+constexpr const char* companions[] = {"tokenizer.json",  "tokenizer_config.json",    "special_tokens_map.json", "added_tokens.json", "spiece.model",
+                                      "tokenizer.model", "preprocessor_config.json", "processor_config.json",   "labels.json"};
 constexpr std::int64_t most_companion = std::int64_t{1} << 28;
 
 std::string target_of(const TensorInfo& tensor, const std::string& dtype) { return dtype.empty() || !is_real(tensor.dtype) ? tensor.dtype : dtype; }

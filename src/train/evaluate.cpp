@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <numeric>
+#include <span>
 #include "siglip/error.h"
 #include "siglip/train.h"
 #include "train/evaluate.h"
@@ -22,24 +24,42 @@ namespace {
 // row of the first: they must tie.
 using TextRows = std::map<std::vector<std::int32_t>, const Real*>;
 
-Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim batch, TextRows& seen) {
-  const Dim N = count ? std::min(count, samples.size()) : samples.size(), E = model.config.projection;
+// (n, 3, S, S) and (n, T)
+Tensor images_of(const Samples& samples, std::span<const Dim> which) {
+  std::vector<Image> pictures;
+  for (const Dim i : which) pictures.push_back(samples.picture(i));
+  return to_tensor(pictures, samples.table());
+}
+Ids tokens_of(const Samples& samples, std::span<const Dim> which) {
+  std::vector<std::int32_t> values;
+  for (const Dim i : which) values.insert(values.end(), samples.ids(i).begin(), samples.ids(i).end());
+  return Ids({std::ssize(which), std::ssize(samples.ids(0))}, values);
+}
+
+Embeddings embed(const Siglip& model, const Samples& samples, std::span<const Dim> which, std::size_t batch, TextRows& seen) {
+  const Dim N = std::ssize(which), E = model.config.projection;
   const Device device = model.log_t.device();
   Embeddings all{Tensor({N, E}), Tensor({N, E})};
-  for (Dim begin = 0; begin < N; begin += batch) {
-    const Dim end = std::min(N, begin + batch);
-    const Tensor pictures = samples.images(begin, end);
+  for (std::size_t begin = 0; begin < which.size(); begin += batch) {
+    const std::span<const Dim> part = which.subspan(begin, std::min(batch, which.size() - begin));
+    const Tensor pictures = images_of(samples, part);
     pictures.move_to(device);
-    const Tensor u = model.vision(pictures), v = model.text(samples.tokens(begin, end).to(device));
-    u.read(all.images.data() + begin * E, 0, u.size());
-    v.read(all.texts.data() + begin * E, 0, v.size());
+    const Tensor u = model.vision(pictures), v = model.text(tokens_of(samples, part).to(device));
+    u.read(all.images.data() + static_cast<Dim>(begin) * E, 0, u.size());
+    v.read(all.texts.data() + static_cast<Dim>(begin) * E, 0, v.size());
   }
   for (Dim i = 0; i < N; ++i) {
     Real* row = all.texts.data() + i * E;
-    const Real* first = seen.try_emplace(samples.ids(i), row).first->second;
+    const Real* first = seen.try_emplace(samples.ids(which[static_cast<std::size_t>(i)]), row).first->second;
     if (first != row) std::copy_n(first, E, row);
   }
   return all;
+}
+
+std::vector<Dim> first_ones(Dim count) {
+  std::vector<Dim> which(static_cast<std::size_t>(count));
+  std::iota(which.begin(), which.end(), Dim{0});
+  return which;
 }
 }  // namespace
 
@@ -51,7 +71,7 @@ void require_finite(const Tensor& embeddings, const std::string& who) {
 
 Embeddings embed(const Siglip& model, const Samples& samples, Dim count, Dim batch) {
   TextRows seen;
-  return embed(model, samples, count, batch, seen);
+  return embed(model, samples, first_ones(count ? std::min(count, samples.size()) : samples.size()), static_cast<std::size_t>(batch), seen);
 }
 
 namespace {
@@ -95,9 +115,9 @@ struct Tally {
 };
 
 // The queries of samples begin … end-1 search among the candidates.
-void search(Tally& tally, const Numbered& from, Dim begin, Dim end, Dim most, const Rows& pictures, const Rows& captions) {
+void search(Tally& tally, const Numbered& from, Dim begin, Dim end, const Rows& pictures, const Rows& captions) {
   Rows image_queries, text_queries;
-  for (Dim i = begin; i < end && (most == 0 || static_cast<Dim>(tally.image_ranks.size() + image_queries.ids.size()) < most); ++i) {
+  for (Dim i = begin; i < end; ++i) {
     if (from.split->pairs[static_cast<std::size_t>(i)].distractor) continue;
     const std::int32_t id = from.captions[static_cast<std::size_t>(i)];
     image_queries.add(from.split->embeddings.images, i, id);
@@ -111,9 +131,9 @@ void search(Tally& tally, const Numbered& from, Dim begin, Dim end, Dim most, co
   tally.pictures = std::max(tally.pictures, static_cast<Dim>(pictures.ids.size()));
 }
 
-std::vector<Pair> first_pairs(const Samples& samples, Dim count) {
+std::vector<Pair> pairs_of(const Samples& samples, const std::vector<Dim>& which) {
   std::vector<Pair> pairs;
-  for (Dim i = 0; i < count; ++i) pairs.push_back(samples.pair(i));
+  for (const Dim i : which) pairs.push_back(samples.pair(i));
   return pairs;
 }
 
@@ -128,25 +148,19 @@ Dim group_size(const std::vector<Pair>& pairs, const Candidates& candidates) {
   return candidates.kind != Candidates::groups || has_distractors(pairs) ? N : std::min(candidates.group, N);
 }
 
-double zero_shot_accuracy(const EmbeddedSplit& split, const Tensor& classes) {
-  Dim right = 0, labelled = 0;
-  for (Dim i = 0; i < std::ssize(split.pairs); ++i) {
-    const Dim label = split.pairs[static_cast<std::size_t>(i)].label;
-    if (label < 0) continue;
-    ++labelled;
-    right += best_matches(split.embeddings.images.data() + i * classes.columns(), classes, 1)[0].candidate == label;
-  }
-  return labelled ? double(right) / double(labelled) : -1;
+double accuracy_of(const std::vector<Prediction>& predictions) {
+  const auto right = std::count_if(predictions.begin(), predictions.end(), [](const Prediction& p) { return p.predicted == p.label; });
+  return predictions.empty() ? -1 : double(right) / double(predictions.size());
 }
 
-Tally search_groups(const Numbered& from, const Candidates& candidates, Dim most, const std::vector<bool>& nothing_seen) {
+Tally search_groups(const Numbered& from, const Candidates& candidates, const std::vector<bool>& nothing_seen) {
   Tally tally;
   const Dim group = group_size(from.split->pairs, candidates);
   for (Dim begin = 0; begin + group <= from.size(); begin += group) {
     Rows pictures, captions;
     std::vector<bool> seen = nothing_seen;
     add_candidates(pictures, captions, seen, from, begin, begin + group);
-    search(tally, from, begin, begin + group, most, pictures, captions);
+    search(tally, from, begin, begin + group, pictures, captions);
   }
   return tally;
 }
@@ -158,14 +172,52 @@ void require_queries(const NamedSamples& split) {
   fail(split.name, "at least one query, got only distractors");
 }
 
-Dim samples_needed(const Samples& samples, const Candidates& candidates, Dim most, bool classes) {
-  const Dim N = samples.size(), group = group_size(first_pairs(samples, N), candidates);
-  if (most == 0 || classes || group == N) return N;
-  return std::min(N, (most + group - 1) / group * group);
+std::vector<Dim> sampled(const Samples& samples, const Candidates& candidates, Dim most) {
+  const std::vector<Dim> everything = first_ones(samples.size());
+  const Dim N = samples.size(), group = candidates.kind == Candidates::groups ? candidates.group : 1;
+  const Dim groups = N / group, wanted = (most + group - 1) / group;
+  if (most == 0 || candidates.kind == Candidates::all || wanted >= groups || has_distractors(pairs_of(samples, everything))) return everything;
+  std::vector<Dim> which;
+  for (Dim k = 0; k < wanted; ++k)
+    for (Dim i = k * groups / wanted * group, end = i + group; i < end; ++i) which.push_back(i);
+  return which;
+}
+
+std::vector<Prediction> predictions(const EmbeddedSplit& split, const Tensor& classes) {
+  std::vector<Prediction> all;
+  for (std::size_t i = 0; i < split.pairs.size(); ++i) {
+    const Pair& pair = split.pairs[i];
+    if (pair.label < 0) continue;
+    const Match best = best_matches(split.embeddings.images.data() + static_cast<Dim>(i) * classes.columns(), classes, 1)[0];
+    all.push_back({pair.image, pair.label, static_cast<std::int32_t>(best.candidate), best.cosine});
+  }
+  return all;
+}
+
+ClassMatrix class_matrix(const std::vector<Prediction>& predictions, Dim classes) {
+  ClassMatrix matrix{classes, std::vector<Dim>(static_cast<std::size_t>(classes * classes))};
+  for (const Prediction& p : predictions) {
+    require(p.label >= 0 && p.label < classes && p.predicted >= 0 && p.predicted < classes, "class matrix", "classes below ", classes,
+            " are expected, got ", p.label, " taken for ", p.predicted);
+    ++matrix.counts[static_cast<std::size_t>(p.label * classes + p.predicted)];
+  }
+  return matrix;
+}
+
+Dim ClassMatrix::support(Dim c) const {
+  Dim sum = 0;
+  for (Dim k = 0; k < classes; ++k) sum += at(c, k);
+  return sum;
+}
+double ClassMatrix::recall(Dim c) const { return double(at(c, c)) / double(support(c)); }
+double ClassMatrix::precision(Dim c) const {
+  Dim taken = 0;
+  for (Dim k = 0; k < classes; ++k) taken += at(k, c);
+  return double(at(c, c)) / double(taken);
 }
 
 std::vector<Evaluation> evaluate(const std::vector<EmbeddedSplit>& splits, const std::vector<EmbeddedSplit>& others, const Candidates& candidates,
-                                 const Tensor& classes, Dim most) {
+                                 const Tensor& classes) {
   CaptionIds caption_ids;
   std::vector<Numbered> all;
   for (const std::vector<EmbeddedSplit>* part : {&splits, &others})
@@ -185,11 +237,12 @@ std::vector<Evaluation> evaluate(const std::vector<EmbeddedSplit>& splits, const
   for (std::size_t s = 0; s < splits.size(); ++s) {
     Tally tally;
     if (candidates.kind == Candidates::all)
-      search(tally, all[s], 0, all[s].size(), most, all_pictures, all_captions);
+      search(tally, all[s], 0, all[s].size(), all_pictures, all_captions);
     else
-      tally = search_groups(all[s], candidates, most, nothing_seen);
+      tally = search_groups(all[s], candidates, nothing_seen);
+    const std::vector<Prediction> predicted = classes.defined() ? predictions(splits[s], classes) : std::vector<Prediction>();
     results.push_back({splits[s].name, std::ssize(tally.image_ranks), tally.captions, recall(tally.image_ranks, tally.captions),
-                       recall(tally.text_ranks, tally.pictures), classes.defined() ? zero_shot_accuracy(splits[s], classes) : -1});
+                       recall(tally.text_ranks, tally.pictures), accuracy_of(predicted), predicted});
   }
   return results;
 }
@@ -198,11 +251,11 @@ std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSam
                                  const Candidates& candidates, const Ids& class_texts, Dim most, bool finite) {
   for (const NamedSamples& split : splits) require_queries(split);
   TextRows seen;
-  const auto embedded = [&](const std::vector<NamedSamples>& parts, Dim queries) {
+  const auto embedded = [&](const std::vector<NamedSamples>& parts, Dim pairs) {
     std::vector<EmbeddedSplit> result;
     for (const NamedSamples& part : parts) {
-      const Dim count = samples_needed(*part.samples, candidates, queries, class_texts.defined());
-      result.push_back({part.name, first_pairs(*part.samples, count), embed(model, *part.samples, count, 256, seen)});
+      const std::vector<Dim> which = sampled(*part.samples, candidates, pairs);
+      result.push_back({part.name, pairs_of(*part.samples, which), embed(model, *part.samples, which, 256, seen)});
       if (!finite) continue;
       for (const Tensor& rows : {result.back().embeddings.images, result.back().embeddings.texts}) require_finite(rows, "eval " + part.name);
     }
@@ -212,6 +265,6 @@ std::vector<Evaluation> evaluate(const Siglip& model, const std::vector<NamedSam
   const Tensor classes = class_texts.defined() ? model.text(class_texts.to(model.log_t.device())) : Tensor();
   if (classes.defined()) classes.move_to(Device::cpu);
   const std::vector<EmbeddedSplit> asked = embedded(splits, most), beside = embedded(candidates.kind == Candidates::all ? others : none, 0);
-  return evaluate(asked, beside, candidates, classes, most);
+  return evaluate(asked, beside, candidates, classes);
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

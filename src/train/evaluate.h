@@ -7,11 +7,11 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 void require_queries(const NamedSamples& split);
 /// Throws Error "WHO: finite embeddings are expected, got nan; …" unless every number is finite. embeddings: on the CPU.
 void require_finite(const Tensor& embeddings, const std::string& who);
-/// How many samples, from the first, `most` queries (0: all) and their candidates take up. Whole groups; everything where the accuracy over
-/// `classes` is wanted too.
-Dim samples_needed(const Samples& samples, const Candidates& candidates, Dim most, bool classes);
+/// The samples of an evaluation of about `most` pairs (0: all): whole groups of candidates, spread over the split, in order. Everything where queries
+/// search among all splits or among distractors.
+std::vector<Dim> sampled(const Samples& samples, const Candidates& candidates, Dim most);
 
-/// The pairs of a split, or the first of them, and their embeddings.
+/// The pairs of a split, or a sample of them, and their embeddings.
 struct EmbeddedSplit {
   std::string name;
   std::vector<Pair> pairs;
@@ -19,5 +19,9 @@ struct EmbeddedSplit {
 };
 /// The same as evaluate() of a model, of what it made. classes: (classes, E), unit rows, or undefined.
 std::vector<Evaluation> evaluate(const std::vector<EmbeddedSplit>& splits, const std::vector<EmbeddedSplit>& others, const Candidates& candidates,
-                                 const Tensor& classes = {}, Dim most = 0);
+                                 const Tensor& classes = {});
+/// What each labelled picture is taken for. classes: (classes, E), unit rows.
+std::vector<Prediction> predictions(const EmbeddedSplit& split, const Tensor& classes);
+/// One line if the evaluation of what was held out is hardly better than chance: how much, and what to change; else empty. trained: pairs of train.
+std::string doubt_of(const std::vector<Evaluation>& evaluations, const TrainConfig& config, Dim trained);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

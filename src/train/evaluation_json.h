@@ -1,5 +1,6 @@
 // evaluation_json.h — an evaluation as JSON, there and back: the contract of eval --json, summary.json, log.jsonl and the training state.
 #pragma once
+#include <cmath>
 #include "io/section.h"
 #include "siglip/train.h"
 
@@ -16,9 +17,25 @@ inline Json json_of(const Evaluation& e) {
   return json;
 }
 
+/// The classes of a split, and how often each was taken for each.
+inline void add_classes(Json& json, const Evaluation& e, const std::vector<std::string>& names) {
+  const auto or_null = [](double share) { return std::isnan(share) ? Json() : Json(share); };
+  const ClassMatrix matrix = class_matrix(e.predictions, std::ssize(names));
+  json["classes"] = json["confusion"] = Json::array();
+  for (Dim c = 0; c < matrix.classes; ++c) {
+    json["classes"].push_back({{"name", names[static_cast<std::size_t>(c)]},
+                               {"precision", or_null(matrix.precision(c))},
+                               {"recall", or_null(matrix.recall(c))},
+                               {"support", matrix.support(c)}});
+    Json row = Json::array();
+    for (Dim k = 0; k < matrix.classes; ++k) row.push_back(matrix.at(c, k));
+    json["confusion"].push_back(row);
+  }
+}
+
 inline Evaluation evaluation_of(const Section& e) {
   const Dim pairs = e.count("pairs"), candidates = e.count("candidates");
   const auto recall = [&](const Section& r) { return Recall{r.real("r1"), r.real("r5"), r.real("r10"), pairs, candidates}; };
-  return {e.text("split"), pairs, candidates, recall(e.section("image_to_text")), recall(e.section("text_to_image")), e.number("accuracy", -1)};
+  return {e.text("split"), pairs, candidates, recall(e.section("image_to_text")), recall(e.section("text_to_image")), e.number("accuracy", -1), {}};
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -8,7 +8,7 @@ namespace siglip::inline SIGLIP_FLAVOUR {
 struct Scalars {
   double t, b;
 };
-/// The loss of B pairs at the start, if every cosine were the mean one: made of B, t, b and that mean, so a gap shows a mistake.
+/// The loss of B pairs at the start, made of B, t, b and the mean and the spread of the cosines alone, so a gap shows a mistake.
 struct FirstStep {
   double expected = 0, measured = 0, mean_cosine = 0;
   std::string text;     // one line: both numbers and where the first comes from

@@ -1,4 +1,5 @@
 // loop.cpp — training, from settings to a run folder.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -6,6 +7,7 @@
 #include <filesystem>
 #include <iostream>
 #include <numeric>
+#include <utility>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "core/memory.h"
@@ -14,6 +16,7 @@
 #include "siglip/error.h"
 #include "siglip/loss.h"
 #include "siglip/tape.h"
+#include "train/evaluate.h"
 #include "train/fields.h"
 #include "train/first_step.h"
 #include "train/progress.h"
@@ -71,7 +74,7 @@ StepResult train_step(Session& s, const Batch& batch) {
   StepResult result;
   LogRow& row = result.row;
   row.step = s.step + 1;
-  row.lr = c.lr * cosine_rate(s.step, c.warmup, c.steps);
+  row.lr = c.lr * rate_at(c, s.step);
   Tensor loss;
   {
     Tape tape;
@@ -126,9 +129,12 @@ std::string one_line(const Evaluation& e) {
   std::ostringstream out;
   out.setf(std::ios::fixed);
   out.precision(3);
+  if (e.accuracy >= 0) {
+    out << e.split << ": accuracy " << e.accuracy << " (" << e.predictions.size() << " pictures, " << e.candidates << " classes)";
+    return out.str();
+  }
   out << e.split << ": image to text R@1 " << e.image_to_text.r1 << " R@5 " << e.image_to_text.r5 << ", text to image R@1 " << e.text_to_image.r1
       << " R@5 " << e.text_to_image.r5 << " (" << e.pairs << " queries, " << e.candidates << " captions)";
-  if (e.accuracy >= 0) out << ", zero-shot accuracy " << e.accuracy;
   return out.str();
 }
 
@@ -146,9 +152,10 @@ std::vector<Evaluation> evaluate_now(const Session& s) {
   return all;
 }
 
+// With classes it is the accuracy: the recall of so few captions says little.
 double score(const std::vector<Evaluation>& evaluations) {
   const Evaluation& e = evaluations.size() > 1 ? evaluations[1] : evaluations[0];
-  return (e.image_to_text.r1 + e.text_to_image.r1) / 2;
+  return e.accuracy >= 0 ? e.accuracy : (e.image_to_text.r1 + e.text_to_image.r1) / 2;
 }
 
 // Says how the model does, and keeps it if it never did better.
@@ -193,21 +200,59 @@ TrainResult finish(const Session& s) {
   }
   const Device device = s.model.log_t.device();
   const std::int64_t device_memory = device == Device::cpu ? 0 : pool_stats(device).peak;
-  write_file(s.run->file("summary.json"), evaluations_json(s.best, s.step, s.seconds, peak_memory(), device_memory));
+  const std::vector<std::string> classes = s.labels.classes ? s.labels.names : std::vector<std::string>();
+  write_file(s.run->file("summary.json"), evaluations_json(s.best, {s.step, s.seconds, peak_memory(), device_memory, s.config.fold, classes}));
+  result.doubt = doubt_of(s.best, s.config, s.splits[0].samples->size());
   return result;
+}
+
+LoaderOptions loader_options(const Session& s) {
+  const TrainConfig& c = s.config;
+  LoaderOptions options;
+  options.batch_size = c.batch_size, options.seed = static_cast<std::uint64_t>(c.seed), options.first_step = s.step;
+  options.augmentation = {c.shift, c.scale, c.flip}, options.device = s.model.log_t.device();
+  return options;
+}
+
+// How many steps fit into --minutes, from the seconds that some steps and an evaluation take now. What they taught is forgotten, so that warm-up and
+// schedule are those of a run of so many steps.
+void decide_steps(Session& s) {
+  TrainConfig& c = s.config;
+  const TrainConfig asked = c;
+  const Clock::time_point start = Clock::now();
+  c.steps = 1'000'000, c.warmup = 0;
+  std::vector<double> seconds;
+  {
+    Loader loader(s.splits[0].samples, loader_options(s));
+    constexpr std::size_t fewest = 4, most = 50;
+    while (!stop_requested && (seconds.size() < fewest || (seconds.size() < most && seconds_since(start) < 0.6 * c.minutes))) {
+      const Clock::time_point step = Clock::now();
+      train_step(s, loader.next());
+      seconds.push_back(seconds_since(step));
+    }
+  }
+  const Clock::time_point evaluation = Clock::now();
+  evaluate_now(s);
+  const double an_evaluation = seconds_since(evaluation), left = 60 * c.minutes - seconds_since(start);
+  std::nth_element(seconds.begin(), seconds.begin() + std::ssize(seconds) / 2, seconds.end());
+  const double a_step = seconds.empty() ? 1 : seconds[seconds.size() / 2];
+  const double steps = asked.eval_every ? left / (a_step + an_evaluation / double(asked.eval_every)) : (left - 10 * an_evaluation) / a_step;
+  c = asked;
+  c.steps = static_cast<Dim>(std::clamp(steps, 10.0, 1e9));
+  resolve_steps(c);
+  start_model(s);
+  *s.log << "--minutes " << c.minutes << ": a step takes " << a_step << " s here and an evaluation " << an_evaluation << " s, so there will be "
+         << c.steps << " steps\n";
 }
 
 TrainResult run_loop(Session& s) {
   const TrainConfig& c = s.config;
   RunLog run_log(*s.run, s.step);
-  LoaderOptions options;
-  options.batch_size = c.batch_size, options.seed = static_cast<std::uint64_t>(c.seed), options.first_step = s.step;
-  options.augmentation = {c.shift, c.scale, c.flip}, options.device = s.model.log_t.device();
-  Loader loader(s.splits[0].samples, options);
+  Loader loader(s.splits[0].samples, loader_options(s));
   Progress progress(*s.log, progress_options(*s.log, c.steps));
   Watch watch{s.seconds};
   const Dim first = s.step;
-  Dim saved = first > 0 ? first : -1;
+  Dim saved = first > 0 && checkpoint_to_resume(*s.run) == s.run->file("last") ? first : -1;
   const auto save_last = [&] {
     s.seconds = watch.total();
     run_log.flush();
@@ -252,6 +297,7 @@ TrainResult train(const TrainConfig& config, std::ostream& log) {
   validate(config);
   require_apart(config);
   Session s = set_up(config, nullptr, log);  // asks for the device first
+  if (s.config.steps == 0) decide_steps(s);
   write_file(s.run->file("train.json"), to_json(s.config));
   write_skipped(s);
   log << "run: " << s.run->path() << ", " << s.config.model << " with " << s.model.parameter_count() << " parameters, " << s.config.steps
@@ -259,34 +305,51 @@ TrainResult train(const TrainConfig& config, std::ostream& log) {
   return run_loop(s);
 }
 
-TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log) {
-  stop_requested = false;
-  auto folder = std::make_unique<RunFolder>(RunFolder::open(run));
-  const std::string path = folder->file("train.json");
-  TrainConfig config;
-  read_json(config, read_file(path), path);
-  validate(config, path);
-  const TrainConfig begun = config;
+namespace {
+// The settings of a run with the changes that it allows.
+TrainConfig changed(const TrainConfig& begun, const std::vector<std::string>& changes, const std::string& path) {
+  TrainConfig config = begun;
   const Json before = parse_json(to_json(begun), path);
   for (const std::string& change : changes) set(config, change);
   const Json after = parse_json(to_json(config), path);
   for (const auto& [key, value] : after.items())
-    require(value == before[key] || may_change(key), "--resume", "a run keeps ", key, " = ", brief(before[key]), ", got ", brief(value), " (only ",
-            changeable_settings(), " may change)");
+    require(value == before[key] || may_change(key) || key == "steps", "--resume", "a run keeps ", key, " = ", brief(before[key]), ", got ",
+            brief(value), " (only ", changeable_settings(), ")");
   validate(config);
   if (config.data == begun.data) require_data(config, path);
-  const std::string last = folder->file("last");
-  std::error_code none;
-  require(std::filesystem::exists(last, none), last, "a checkpoint to continue from is expected, got none: the run ended before its first one");
-  verify_checksums(last);
+  return config;
+}
+
+// More steps than the run was to have: a schedule of its own leads from the last rate up to lr, and down to 0.
+void extend(Session& s, Dim steps) {
+  TrainConfig& c = s.config;
+  require(steps > c.steps, "--steps", "more than the ", c.steps, " that the run has in all are expected, got ", steps);
+  const double rate = s.step > 0 ? rate_at(c, s.step - 1) : 0;
+  c.schedule_start = s.step, c.schedule_rate = rate, c.steps = steps;
+  *s.log << "schedule: a new one from step " << s.step + 1 << " to " << steps << ": from the last rate, " << c.lr * rate << ", up to " << c.lr
+         << ", then down to 0\n";
+}
+}  // namespace
+
+TrainResult resume(const std::string& run, const std::vector<std::string>& changes, std::ostream& log) {
+  stop_requested = false;
+  auto folder = std::make_unique<RunFolder>(RunFolder::open(run));
+  const std::string path = folder->file("train.json");
+  TrainConfig begun;
+  read_json(begun, read_file(path), path);
+  validate(begun, path);
+  TrainConfig config = changed(begun, changes, path);
+  const Dim steps = std::exchange(config.steps, begun.steps);
+  const std::string checkpoint = checkpoint_to_resume(*folder);
+  verify_checksums(checkpoint);
   Session s = set_up(config, std::move(folder), log);
   load_state(s);  // says if the data are others
   write_skipped(s);
-  if (config.data != begun.data) {  // the data have moved: report and eval will look for them there
-    TrainConfig moved = begun;
-    moved.data = config.data;
-    write_file(path, to_json(moved));
-  }
+  if (steps != begun.steps) extend(s, steps);
+  TrainConfig kept = begun;  // report and eval look for the data where they are now; threads and device are this session's alone
+  kept.data = s.config.data, kept.steps = s.config.steps, kept.schedule_start = s.config.schedule_start, kept.schedule_rate = s.config.schedule_rate;
+  if (to_json(kept) != to_json(begun)) write_file(path, to_json(kept));
+  if (!checkpoint.ends_with("last")) log << "note: the run has no last checkpoint, so it goes on from " << checkpoint << '\n';
   log << "run: " << s.run->path() << " continues after step " << s.step << " of " << s.config.steps << on_device(s.config) << '\n';
   return run_loop(s);
 }

@@ -45,7 +45,8 @@ Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& opt
   verify_model(folder);
   Siglip model(read_config(folder));
   attach_parameters(folder, model.parameters());  // first: of another model the other files are another's too
-  Pretrained loaded{std::move(model), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder};
+  Pretrained loaded{std::move(model), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder,
+                    read_labels(folder)};
   const SiglipConfig& c = loaded.model.config;
   if (const Tokenizer* tokenizer = loaded.tokenizer.get()) {
     require(tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids is expected, got ",

@@ -6,6 +6,7 @@
 #include <set>
 #include "io/section.h"
 #include "siglip/error.h"
+#include "train/evaluate.h"
 #include "train/fields.h"
 #include "train/run_folder.h"
 
@@ -14,6 +15,7 @@ namespace {
 constexpr Dim matrix_pairs = 16, gallery_items = 6, best_shown = 5, confusions_shown = 8;
 
 struct Shown {
+  std::string name;
   Samples samples;  // the split whose pairs are shown
   bool held_out;    // not the train split
   const std::set<std::string>& trained_captions;
@@ -127,6 +129,18 @@ void add_confusions(ReportData& data, const Shown& s) {
   for (std::size_t k = 0; k < std::min<std::size_t>(all.size(), confusions_shown); ++k) data.confusions.push_back(all[k].second);
 }
 
+// What the pictures of the split are taken for; those of other splits are not asked.
+void add_classes(ReportData& data, const Shown& s, const DataSet& set, const Pretrained& model) {
+  EmbeddedSplit split{"", {}, s.embeddings};
+  for (Dim i = 0; i < s.samples.size(); ++i) {
+    split.pairs.push_back(s.samples.pair(i));
+    if (s.samples.pair(i).distractor) split.pairs.back().label = -1;
+  }
+  data.classes = set.classes;
+  data.class_split = s.name;
+  data.class_counts = class_matrix(predictions(split, model.model.text(class_tokens(set, *model.tokenizer))), std::ssize(set.classes)).counts;
+}
+
 std::string percent(double x) {
   std::ostringstream out;
   out.setf(std::ios::fixed);
@@ -173,17 +187,26 @@ void add_facts(ReportData& data, const TrainConfig& config, const Siglip& model,
   data.facts.push_back({"checkpoint shown", "after step " + std::to_string(data.shown_step)});
   for (auto e = data.evaluations.rbegin(); e != data.evaluations.rend(); ++e) {
     if (e->step != data.shown_step) continue;
-    data.facts.push_back({e->split + " R@1, image to text / text to image", percent(e->image_to_text.r1) + " / " + percent(e->text_to_image.r1)});
-    if (e->accuracy >= 0) data.facts.push_back({e->split + " zero-shot accuracy", percent(e->accuracy)});
+    if (e->accuracy >= 0)
+      data.facts.push_back({e->split + " accuracy", percent(e->accuracy)});
+    else
+      data.facts.push_back({e->split + " R@1, image to text / text to image", percent(e->image_to_text.r1) + " / " + percent(e->text_to_image.r1)});
   }
+  if (!config.fold.empty()) data.facts.push_back({"held out", "part " + config.fold});
   data.facts.push_back({"temperature t", rounded(t, 2)});
   data.facts.push_back({"bias b", rounded(b, 2)});
 }
 }  // namespace
 
-std::vector<std::string> next_commands(const std::string& program, const std::string& run, const std::vector<Split>& splits) {
+std::vector<std::string> next_commands(const std::string& program, const std::string& run, const DataSet& data) {
+  const Split& split = data.splits.size() > 1 ? data.splits[1] : data.splits[0];
+  std::vector<std::string> commands;
+  if (!data.classes.empty()) {  // the run knows them
+    commands.push_back(program + " classify " + shell_word(run) + " " + shell_word(split.pairs[0].image));
+    commands.push_back(program + " inspect " + shell_word(run));
+    return commands;
+  }
   // A picture with its caption among three others. A caption with a comma would be cut into two labels.
-  const Split& split = splits.size() > 1 ? splits[1] : splits[0];
   std::string image, labels;
   std::set<std::string> chosen;
   for (const Pair& pair : split.pairs) {
@@ -192,7 +215,6 @@ std::vector<std::string> next_commands(const std::string& program, const std::st
     if (image.empty()) image = pair.image;
     labels += (labels.empty() ? "" : ", ") + pair.text;
   }
-  std::vector<std::string> commands;
   if (!image.empty()) commands.push_back(program + " classify " + shell_word(run) + " --labels " + shell_word(labels) + " " + shell_word(image));
   commands.push_back(program + " inspect " + shell_word(run));
   return commands;
@@ -210,7 +232,7 @@ std::vector<std::string> report(const std::string& path, std::ostream& log, cons
   data.title = run;
   data.log = history.log, data.evaluations = history.evaluations;
   data.config_json = read_file(config_path);
-  data.next_commands = next_commands(program, run, set.splits);
+  data.next_commands = next_commands(program, run, set);
   const std::string checkpoint = checkpoint_folder(run);
   const Pretrained model = Pretrained::load(checkpoint);
   data.shown_step = step_of(checkpoint);
@@ -225,7 +247,8 @@ std::vector<std::string> report(const std::string& path, std::ostream& log, cons
   for (std::size_t k = set.splits.size() > 1 ? 1 : 0; k < set.splits.size(); ++k) {
     Samples samples(with_candidates(set, k, config), *model.tokenizer, model.preprocessing);
     Embeddings embeddings = embed(model.model, samples);
-    const Shown shown{std::move(samples), k > 0, trained_captions, std::move(embeddings), t, b};
+    const Shown shown{set.splits[k].name, std::move(samples), k > 0, trained_captions, std::move(embeddings), t, b};
+    if (data.class_counts.empty() && !set.classes.empty()) add_classes(data, shown, set, model);
     if (data.matrix.empty()) add_matrix(data, shown);
     add_gallery(data, shown);
     add_confusions(data, shown);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -240,22 +241,23 @@ RunHistory read_history(const std::string& run) {
   return history;
 }
 
-std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t memory, std::int64_t device_memory) {
+std::string evaluations_json(const std::vector<Evaluation>& evaluations, const RunFacts& facts) {
   require(!evaluations.empty(), "evaluation", "at least one split is expected, got none");
+  const auto whole = [&](const Evaluation& e) {
+    Json json = json_of(e);
+    if (!e.predictions.empty() && !facts.classes.empty()) add_classes(json, e, facts.classes);
+    return json;
+  };
   // The headline is the first split that is not train.
-  const Evaluation* headline = &evaluations.front();
-  for (const Evaluation& e : evaluations)
-    if (e.split != "train") {
-      headline = &e;
-      break;
-    }
-  Json json = json_of(*headline);
+  const auto held_out = std::find_if(evaluations.begin(), evaluations.end(), [](const Evaluation& e) { return e.split != "train"; });
+  Json json = whole(held_out == evaluations.end() ? evaluations.front() : *held_out);
   json["splits"] = Json::array();
-  for (const Evaluation& e : evaluations) json["splits"].push_back(json_of(e));
-  if (steps) json["steps"] = steps;
-  json["seconds"] = seconds;
-  json["peak_memory_bytes"] = memory;
-  if (device_memory) json["device_peak_memory_bytes"] = device_memory;
-  return json.dump(2) + "\n";
+  for (const Evaluation& e : evaluations) json["splits"].push_back(whole(e));
+  if (facts.steps) json["steps"] = facts.steps;
+  if (!facts.fold.empty()) json["fold"] = facts.fold;
+  json["seconds"] = facts.seconds;
+  json["peak_memory_bytes"] = facts.memory;
+  if (facts.device_memory) json["device_peak_memory_bytes"] = facts.device_memory;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 }  // namespace siglip::inline SIGLIP_FLAVOUR

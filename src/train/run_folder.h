@@ -58,7 +58,14 @@ struct RunHistory {
 };
 RunHistory read_history(const std::string& run);
 
+/// What goes with the figures; steps 0, fold "" and no classes are not mentioned, nor is device memory of 0.
+struct RunFacts {
+  Dim steps = 0;
+  double seconds = 0;
+  std::int64_t memory = 0, device_memory = 0;
+  std::string fold = {};
+  std::vector<std::string> classes = {};
+};
 /// The contract of eval --json and summary.json.
-std::string evaluations_json(const std::vector<Evaluation>& evaluations, Dim steps, double seconds, std::int64_t peak_memory,
-                             std::int64_t device_memory = 0);
+std::string evaluations_json(const std::vector<Evaluation>& evaluations, const RunFacts& facts);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

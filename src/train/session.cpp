@@ -56,7 +56,8 @@ std::vector<NamedSamples> decode(const TrainConfig& config, const DataSet& data,
   std::vector<NamedSamples> splits;
   std::size_t bad = 0;
   for (const Split& split : data.splits) {
-    const bool views = split.name == "train" && (config.shift > 0 || config.scale > 0);
+    const auto moves = [&](double setting) { return setting > 0 || (setting == -1 && is_small(std::ssize(split.pairs))); };
+    const bool views = split.name == "train" && (moves(config.shift) || moves(config.scale));
     splits.push_back(
         {split.name, std::make_shared<const Samples>(split, tokenizer, preprocessing_of(config, image_size), SampleOptions{config.strict, views})});
     const Samples& samples = *splits.back().samples;
@@ -96,15 +97,30 @@ void require_memory(const Siglip& model, Device device) {
           size_text(wanted), " for ", model.parameter_count(), " parameters");
 }
 
-// Settings that stand for "decide for me" get their numbers.
-void resolve(TrainConfig& c, Dim samples) {
-  if (c.loss == "softmax") c.positives = "diagonal";  // the softmax has one right answer by definition
-  if (c.steps == 0) c.steps = static_cast<Dim>(std::ceil((c.epochs > 0 ? c.epochs : 30) * double(Loader::steps_per_epoch(samples, c.batch_size))));
+}  // namespace
+
+void resolve_steps(TrainConfig& c) {
   if (c.warmup < 0) c.warmup = std::min<Dim>(100, c.steps / 10);
   if (c.eval_every == 0) c.eval_every = std::max<Dim>(1, (c.steps + 9) / 10);
   if (c.save_every == 0) c.save_every = c.eval_every;
 }
-}  // namespace
+
+void start_model(Session& s) {
+  const TrainConfig& c = s.config;
+  s.model = Siglip(s.model.config);
+  initialize(s.model, static_cast<std::uint64_t>(c.seed), initial_bias(c, c.batch_size));
+  move_to(s.model.parameters(), find_device(c.device, "--device"));
+  Parameters trained = s.model.parameters();
+  if (c.loss == "softmax") std::erase_if(trained, [](const Parameter& p) { return p.name == "logit_bias"; });  // it has none
+  s.optimizer = AdamW(trained, {c.beta1, c.beta2, 1e-8, c.wd});
+}
+
+std::string checkpoint_to_resume(const RunFolder& run) {
+  std::error_code none;
+  for (const char* name : {"last", "best"})
+    if (std::filesystem::exists(run.file(name), none)) return run.file(name);
+  fail(run.file("last"), "a checkpoint to continue from is expected, got none: the run ended before its first one");
+}
 
 Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream& log) {
   const Device device = find_device(config.device, "--device");
@@ -112,25 +128,26 @@ Session set_up(TrainConfig config, std::unique_ptr<RunFolder> run, std::ostream&
   set_matmul_precision(device, find_precision(config.matmul_precision, device));
   const DataSet data = read_data(config.data, data_options(config));
   for (const std::string& line : remarks(data)) log << line << '\n';
+  const Split& train = data.split("train");
   std::unique_ptr<Tokenizer> tokenizer =
-      run ? read_tokenizer(run->file("last")) : learn_words(captions_of(data.split("train")), model_config(config, 3).context);
+      run ? read_tokenizer(checkpoint_to_resume(*run)) : learn_words(captions_of(train), model_config(config, 3).context);
   Siglip model(model_config(config, tokenizer->vocab_size()));
   require_memory(model, device);
+  if (config.loss == "softmax") config.positives = "diagonal";  // the softmax has one right answer by definition
+  const Dim named = std::ssize(train.pairs);
   std::vector<NamedSamples> splits = decode(config, data, *tokenizer, model.config.image_size, log);
   const Dim pairs = splits[0].samples->size();
+  if (const std::string chosen = choose_for_data(config, named, pairs); !chosen.empty()) log << chosen << '\n';
   require(config.batch_size <= pairs, "--batch-size", "at most the ", pairs, " usable pairs of train, got ", config.batch_size);
-  resolve(config, pairs);
+  if (config.steps) resolve_steps(config);
 
-  initialize(model, static_cast<std::uint64_t>(config.seed), initial_bias(config, config.batch_size));
-  move_to(model.parameters(), device);
-  Parameters trained = model.parameters();
-  if (config.loss == "softmax") std::erase_if(trained, [](const Parameter& p) { return p.name == "logit_bias"; });  // it has none
-  AdamW optimizer(trained, {config.beta1, config.beta2, 1e-8, config.wd});
   const Ids classes = class_tokens(data, *tokenizer);
   if (!run) run = std::make_unique<RunFolder>(RunFolder::create(config.out, config.name));
   std::string print = fingerprint(splits);
-  return {std::move(config), std::move(run),       &log,    std::move(tokenizer), std::move(splits),
-          std::move(model),  std::move(optimizer), classes, std::move(print)};
+  Session session{std::move(config), std::move(run), &log,    std::move(tokenizer), std::move(splits),
+                  std::move(model),  AdamW({}, {}),  classes, labels_of(data),      std::move(print)};
+  start_model(session);
+  return session;
 }
 
 void write_skipped(const Session& s) {
@@ -173,13 +190,15 @@ void require_finite(const Session& s, const Parameters& tensors) {
 }
 
 // train.json can be edited between two sessions. Where the data lies, the run is called and it computes may change: the data have their
-// fingerprint.
-void require_same_config(const TrainConfig& config, const Section& saved, const std::string& run) {
+// fingerprint. Where a new schedule begins, the checkpoint is still one of the old.
+void require_same_config(const TrainConfig& config, Dim step, const Section& saved, const std::string& run) {
+  const bool continued = config.schedule_start == step;
   const Json now = parse_json(to_json(config), "config"), defaults = parse_json(to_json({}), "defaults");
   for (const auto& [key, value] : saved.json.items())
     if (!now.contains(key)) fail(saved.file, "settings of a run are expected in config, got ", brief(key));
   for (const auto& [key, value] : now.items()) {
-    const bool free = may_change(key) || key == "data" || key == "out" || key == "name" || key == "strict";
+    const bool free = may_change(key) || key == "data" || key == "out" || key == "name" || key == "strict" ||
+                      (continued && (key == "steps" || key == "schedule_start" || key == "schedule_rate"));
     const Json* begun = saved.find(key.c_str());
     if (!begun) begun = &defaults.at(key);  // the run is older than the setting
     if (!free && *begun != value) fail(run + "/train.json", key, " = ", brief(*begun), " as the run began with is expected, got ", brief(value));
@@ -189,7 +208,7 @@ void require_same_config(const TrainConfig& config, const Section& saved, const 
 void read_state(Session& s, const Section& state) {
   const std::string& path = state.file;
   if (!state.find("version") || *state.find("version") != 3) state.refuse("version", "3");
-  require_same_config(s.config, state.section("config"), s.run->path());
+  require_same_config(s.config, state.count("step"), state.section("config"), s.run->path());
   const std::string print = state.text("data_fingerprint");
   require(print == s.fingerprint, path, "the data the run began with is expected (fingerprint ", print, "), got other pictures or captions (",
           s.fingerprint, ")");
@@ -224,6 +243,7 @@ void save(const Session& s, const char* name) {
   write_config(folder.path(), s.model.config);
   s.tokenizer->save(folder.path());
   write_preprocessing(folder.path(), preprocessing_of(s.config, s.model.config.image_size));
+  write_labels(folder.path(), s.labels);
   write_safetensors(folder.path() + "/training_state.safetensors", s.optimizer.state());
   write_file(folder.path() + "/training_state.json", json_of(s).dump(2) + "\n");
   write_checksums(folder.path());
@@ -231,7 +251,7 @@ void save(const Session& s, const char* name) {
 }
 
 void load_state(Session& s) {
-  const std::string folder = s.run->file("last");
+  const std::string folder = checkpoint_to_resume(*s.run);
   read_state(s, read_section(folder + "/training_state.json"));
   load_parameters(folder, s.model.parameters());
   const SafetensorsFile file(folder + "/training_state.safetensors");

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include "evaluations.h"
 #include "io/json.h"
 #include "siglip/error.h"
@@ -11,7 +12,8 @@
 namespace siglip::tools {
 namespace {
 struct Settings {
-  std::string run, labels, labels_file, text_template = "{}";
+  std::string run, labels, labels_file;
+  std::optional<std::string> text_template;
   std::vector<std::string> images;
   std::int64_t top = 0;
   bool skip_bad = false, no_follow = false, json = false;
@@ -20,9 +22,19 @@ struct Settings {
   TokenizerOptions tokenizer;
 };
 
-std::vector<std::string> labels_of(const Settings& s) {
-  if (s.labels.empty() == s.labels_file.empty())
-    throw WrongUse("--labels: either --labels or --labels-file is expected, got " + std::string(s.labels.empty() ? "neither" : "both"));
+// Before anything is loaded.
+void check(const Settings& s) {
+  if (!s.labels.empty() && !s.labels_file.empty()) throw WrongUse("--labels: either --labels or --labels-file is expected, got both");
+  if (s.text_template) as_wrong_use([&] { fill_template(*s.text_template, "", "--template"); });
+}
+
+// Those that are given, else those that the run was trained on.
+std::vector<std::string> labels_of(const Settings& s, const Pretrained& model) {
+  if (s.labels.empty() && s.labels_file.empty()) {
+    if (model.labels.names.empty())
+      throw WrongUse("--labels: either --labels or --labels-file is expected, since " + model.folder + " keeps no labels of its own, got neither");
+    return model.labels.names;
+  }
   std::vector<std::string> labels = s.labels.empty() ? read_texts(s.labels_file) : split_list(s.labels);
   for (std::string& label : labels) label = trimmed(label);
   std::erase_if(labels, [](const std::string& label) { return label.empty(); });
@@ -32,13 +44,14 @@ std::vector<std::string> labels_of(const Settings& s) {
   return labels;
 }
 
-std::vector<std::string> captions_of(const std::vector<std::string>& labels, const std::string& text_template) {
+// The text of each label: as --template says, else as in the training of the model.
+std::vector<std::string> captions_of(const std::vector<std::string>& labels, const Settings& s, const Pretrained& model) {
+  const std::string text_template = s.text_template.value_or(model.labels.text_template);
+  if (!s.text_template && text_template != "{}")
+    std::cerr << "note: each label is put into the template of the training, " << brief(text_template)
+              << "; --template '{}' leaves labels as they are\n";
   std::vector<std::string> captions;
-  try {
-    for (const std::string& label : labels) captions.push_back(fill_template(text_template, label, "--template"));
-  } catch (const Error& e) {
-    throw WrongUse(e.what());
-  }
+  for (const std::string& label : labels) captions.push_back(fill_template(text_template, label, "--template"));
   return captions;
 }
 
@@ -60,9 +73,10 @@ std::vector<Answer> answers(const Real* image, const Tensor& texts, const std::v
 std::string probability_text(double p) { return p >= 1e-3 ? fixed(p, 4) : scientific(p); }
 
 void classify_verb(const Settings& s) {
-  const std::vector<std::string> labels = labels_of(s), captions = captions_of(labels, s.text_template);
+  check(s);
   const Device device = find_device(s.device, "--device");
   Pretrained model = Pretrained::load(s.run, s.tokenizer);
+  const std::vector<std::string> labels = labels_of(s, model), captions = captions_of(labels, s, model);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
   const std::vector<std::string> files = picture_files(s.images, !s.no_follow);
@@ -73,28 +87,30 @@ void classify_verb(const Settings& s) {
   const double t = std::exp(double(model.model.log_t.item())), b = double(model.model.b.item());
   require(std::isfinite(t) && std::isfinite(b), model.folder, "a finite temperature and bias are expected, got t = ", t, " and b = ", b);
   const Tensor texts = model.embed(captions);
-  const Dim count = std::ssize(labels), top = s.top ? std::min(s.top, count) : count;
+  const bool chosen = !s.labels.empty() || !s.labels_file.empty() || model.labels.classes;
+  const Dim count = std::ssize(labels), top = std::min(count, s.top ? s.top : chosen ? count : 5);
   Json json = Json::array();
   std::vector<std::vector<std::string>> rows{{"image", "rank", "label", "probability", "cosine", "logit"}};
-  Pictures pictures(model.preprocessing, s.skip_bad);
-  for (const std::string& path : files) {
-    std::optional<Image> picture = pictures.read(path);
-    if (!picture) continue;
-    const Tensor image = model.embed(std::vector<Image>{std::move(*picture)});
+  const auto add = [&](const std::string& path, const Real* image) {
     Json results = Json::array();
     int rank = 0;
-    for (const Answer& a : answers(image.data(), texts, labels, t, b, top)) {
+    for (const Answer& a : answers(image, texts, labels, t, b, top)) {
       ++rank;
       rows.push_back({path, std::to_string(rank), a.label, probability_text(a.probability), fixed(a.cosine, 4), fixed(a.logit, 2)});
       results.push_back({{"rank", rank}, {"label", a.label}, {"probability", a.probability}, {"cosine", a.cosine}, {"logit", a.logit}});
     }
     json.push_back({{"image", path}, {"results", results}});
-  }
-  pictures.finish();
+  };
+  Pictures pictures(model.preprocessing, s.skip_bad);
+  pictures.each_batch(files, [&](const std::vector<std::string>& paths, const std::vector<Image>& images) {
+    const Tensor embedded = model.embed(images);
+    for (std::size_t i = 0; i < paths.size(); ++i) add(paths[i], embedded.data() + static_cast<Dim>(i) * embedded.columns());
+  });
   if (s.json)
     print_json(json);
   else
     print_table(std::cout, rows);
+  pictures.finish();
 }
 }  // namespace
 
@@ -102,17 +118,18 @@ void add_classify(CLI::App& program) {
   CLI::App& verb =
       add_verb(program, "classify",
                "Rank labels for each picture. The probability is the sigmoid of t * cosine + b: each label is judged alone, so they need not\n"
-               "sum to 1.",
+               "sum to 1. A run knows the classes and the template, or the captions, that it was trained on: they are used unless others are\n"
+               "given.",
                "siglip classify run --labels \"a small red circle, a large blue star\" shapes/val/00000.png",
                "[image, results [rank, label, probability, cosine, logit]]");
   const auto s = std::make_shared<Settings>();
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
   verb.add_option("IMAGE", s->images, "pictures, or folders of them")->required();
-  text_flag(verb, "--labels", s->labels, "labels, separated by commas");
+  text_flag(verb, "--labels", s->labels, "labels, separated by commas; default: those that RUN was trained on");
   text_flag(verb, "--labels-file", s->labels_file, text_files);
-  text_flag(verb, "--template", s->text_template, "the caption of a label, {} is the label");
-  whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all");
-  verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
+  verb.add_option("--template", s->text_template, "the caption of a label, {} is the label; default: as RUN was trained, else {}")->type_name("TEXT");
+  whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all, of the captions of RUN's training 5");
+  skip_bad_flag(verb, s->skip_bad);
   no_follow_flag(verb, s->no_follow);
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);

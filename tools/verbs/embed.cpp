@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include "io/json.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
@@ -16,6 +17,7 @@ namespace fs = std::filesystem;
 struct Settings {
   std::string run, texts, out;
   std::vector<std::string> images;
+  std::optional<std::string> text_template;
   std::string device = "cpu";
   PixelFlags pixels;
   TokenizerOptions tokenizer;
@@ -35,43 +37,47 @@ std::string list_path(const Settings& s) {
   return list;
 }
 
+// The texts in the template that --template gives. Without it they are taken as they are, which is said where the training had one.
+std::vector<std::string> captions_of(const std::vector<std::string>& texts, const Settings& s, const KnownLabels& trained) {
+  if (!s.text_template) {
+    if (!texts.empty() && trained.text_template != "{}")
+      std::cerr << "note: texts are taken as they are; in training they stood in " << brief(trained.text_template)
+                << ", which --template puts them into\n";
+    return texts;
+  }
+  std::vector<std::string> captions;
+  for (const std::string& text : texts) captions.push_back(fill_template(*s.text_template, text, "--template"));
+  return captions;
+}
+
 void copy_rows(const Tensor& to, Dim row, const Tensor& from) { std::copy(from.data(), from.data() + from.size(), to.data() + row * to.columns()); }
 
 void embed_verb(const Settings& s) {
   if (s.images.empty() && s.texts.empty()) throw WrongUse("--images: pictures or --texts are expected, got neither");
+  if (s.text_template) as_wrong_use([&] { fill_template(*s.text_template, "", "--template"); });
   const std::string list = list_path(s);
   const Device device = find_device(s.device, "--device");
   std::vector<std::string> files = picture_files(s.images, !s.no_follow), pictures;
   std::sort(files.begin(), files.end());
   const std::vector<std::string> texts = s.texts.empty() ? std::vector<std::string>() : read_texts(s.texts);
   Pretrained model = Pretrained::load(s.run, s.tokenizer, !texts.empty());
-  if (!texts.empty()) note_texts(texts, token_rows(texts, *model.tokenizer), *model.tokenizer);
+  const std::vector<std::string> captions = captions_of(texts, s, model.labels);
+  if (!texts.empty()) note_texts(captions, token_rows(captions, *model.tokenizer), *model.tokenizer);
   s.pixels.apply(model);
   move_to(model.model.parameters(), device);
   model.expect(files.size(), texts.size());
 
-  // Pictures are decoded a batch at a time: a folder may hold more of them than memory does.
-  constexpr std::size_t batch = 64;
   std::vector<Tensor> parts;
-  std::vector<Image> decoded;
   Pictures readable(model.preprocessing, s.skip_bad);
-  const auto embed_decoded = [&] {
-    if (!decoded.empty()) parts.push_back(model.embed(decoded));
-    decoded.clear();
-  };
-  for (const std::string& file : files) {
-    std::optional<Image> picture = readable.read(file);
-    if (!picture) continue;
-    decoded.push_back(std::move(*picture)), pictures.push_back(file);
-    if (decoded.size() == batch) embed_decoded();
-  }
-  embed_decoded();
-  readable.finish();
+  readable.each_batch(files, [&](const std::vector<std::string>& paths, const std::vector<Image>& decoded) {
+    parts.push_back(model.embed(decoded));
+    pictures.insert(pictures.end(), paths.begin(), paths.end());
+  });
   const Dim images = std::ssize(pictures);
   const Tensor rows({images + std::ssize(texts), model.model.config.projection});
   Dim row = 0;
   for (const Tensor& part : parts) copy_rows(rows, row, part), row += part.rows();
-  if (!texts.empty()) copy_rows(rows, images, model.embed(texts));
+  if (!texts.empty()) copy_rows(rows, images, model.embed(captions));
 
   std::string items;
   for (const std::vector<std::string>& part : {pictures, texts})
@@ -82,10 +88,10 @@ void embed_verb(const Settings& s) {
   write_npy(s.out, rows);
   write_file(list, items);
   std::cerr << s.out << ": " << rows.rows() << " rows of " << rows.columns() << ", named in " << list << '\n';
-  if (!s.json) return;
   const Json json{{"out", s.out},     {"list", list},          {"rows", rows.rows()},           {"dim", rows.columns()},
                   {"images", images}, {"texts", texts.size()}, {"skipped", readable.left_out()}};
-  print_json(json);
+  if (s.json) print_json(json);
+  readable.finish();
 }
 }  // namespace
 
@@ -100,8 +106,9 @@ void add_embed(CLI::App& program) {
   verb.add_option("RUN", s->run, "a run folder or a checkpoint folder")->required();
   verb.add_option("--images", s->images, "pictures, or folders of them")->type_name("PATH");
   text_flag(verb, "--texts", s->texts, text_files);
+  verb.add_option("--template", s->text_template, "the caption of a text, {} is the text; default: texts are taken as they are")->type_name("TEXT");
   text_flag(verb, "--out", s->out, "the .npy file to write")->required();
-  verb.add_flag("--skip-bad", s->skip_bad, "a picture that cannot be read is named and left out, not an error");
+  skip_bad_flag(verb, s->skip_bad);
   no_follow_flag(verb, s->no_follow);
   model_pixel_flags(verb, s->pixels);
   device_flag(verb, s->device);

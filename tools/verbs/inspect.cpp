@@ -128,6 +128,17 @@ void print_preprocessing(const std::string& folder) try {
   std::cout << "pictures    nothing that can be read says how they are prepared: " << e.what() << '\n';
 }
 
+void print_labels(const std::string& folder) try {
+  const KnownLabels labels = read_labels(folder);
+  if (labels.names.empty()) return;
+  constexpr std::size_t shown = 5;
+  std::cout << "labels      " << labels.names.size() << (labels.classes ? " classes, as " + brief(labels.text_template) : " captions");
+  for (std::size_t i = 0; i < std::min(shown, labels.names.size()); ++i) std::cout << (i ? ", " : ": ") << brief(labels.names[i]);
+  std::cout << (labels.names.size() > shown ? ", …\n" : "\n");
+} catch (const Error& e) {
+  std::cout << "labels      none that can be read: " << e.what() << '\n';
+}
+
 void print_words(std::optional<double> t, std::optional<double> b) {
   if (t) std::cout << "t = " << fixed(*t, 2) << ": a cosine of 0.1 more adds " << fixed(*t / 10, 2) << " to the logit\n";
   if (b) {
@@ -189,6 +200,7 @@ void print_folder(const std::string& folder, const Counts& counts) {
   print_config(config);
   print_tokenizer(folder);
   print_preprocessing(folder);
+  print_labels(folder);
   std::cout << "head        " << (counts.head ? "MAP head: pictures have embeddings" : "none: pictures have hidden states, but no embedding") << '\n';
   const std::string wrong = misfit(folder, config);
   std::cout << "model       " << (wrong.empty() ? "every tensor of config.json is there, and no other" : wrong) << '\n';
@@ -216,6 +228,17 @@ Json preprocessing_json(const std::string& folder) {
   }
 }
 
+// Null where there are none.
+Json labels_json(const std::string& folder) {
+  try {
+    const KnownLabels labels = read_labels(folder);
+    if (labels.names.empty()) return nullptr;
+    return {{"kind", labels.classes ? "classes" : "captions"}, {"text_template", labels.text_template}, {"names", labels.names}};
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
 Json tower_json(const EncoderConfig& e) { return {{"width", e.width}, {"layers", e.layers}, {"heads", e.heads}, {"mlp", e.mlp}}; }
 
 // Names alone, whole lists: the loader's sentence shows the first of them.
@@ -231,7 +254,7 @@ std::pair<Json, Json> missing_and_left_over(const Inspected& inspected, const Si
 Json folder_json(const Inspected& inspected) {
   const std::string& folder = inspected.folder;
   if (folder.empty())
-    return {{"config", nullptr},  {"tokenizer", nullptr}, {"preprocessing", nullptr}, {"misfit", nullptr},
+    return {{"config", nullptr},  {"tokenizer", nullptr}, {"preprocessing", nullptr}, {"labels", nullptr}, {"misfit", nullptr},
             {"missing", nullptr}, {"left_over", nullptr}, {"checksums", false},       {"damage", nullptr}};
   const SiglipConfig c = read_config(folder);
   const auto [missing, left_over] = missing_and_left_over(inspected, c);
@@ -246,6 +269,7 @@ Json folder_json(const Inspected& inspected) {
             {"projection", c.projection}}},
           {"tokenizer", tokenizer_json(folder)},
           {"preprocessing", preprocessing_json(folder)},
+          {"labels", labels_json(folder)},
           {"misfit", or_null(misfit(folder, c))},
           {"missing", missing},
           {"left_over", left_over},
@@ -301,7 +325,8 @@ void add_inspect(CLI::App& program) {
                "  vision_head, cut (out of the names of tensors), config {vision, text {width, layers, heads, mlp}, image_size, patch_size, "
                "vocab_size, context, projection},\n"
                "  tokenizer {profile, ids, context, lower}, preprocessing {profile, resize, image_size, resample, rescale, rescale_factor,\n"
-               "  normalize, mean, std} (null if none can be read), misfit (null if the tensors are those of config.json), missing and\n"
+               "  normalize, mean, std} (null if none can be read), labels {kind, text_template, names} of the training (null if there are\n"
+               "  none), misfit (null if the tensors are those of config.json), missing and\n"
                "  left_over (names), checksums (whether there is a checksums.txt), damage (null if no file is other than it says), tensors [name, "
                "dtype, shape]");
   const auto s = std::make_shared<Settings>();

@@ -8,9 +8,12 @@
 #include "data/added_tokens.h"
 #include "data/bpe.h"
 #include "io/checksum.h"
-#include "shell.h"
 #include "siglip/checkpoint.h"
 #include "siglip/data.h"
+#include "temporary_folder.h"
+#ifdef SIGLIP_PROGRAM_FOLDER
+#include "shell.h"
+#endif
 using namespace siglip;
 
 TEST_CASE("hash: the published values of SipHash") {

@@ -8,9 +8,12 @@
 #include "data/added_tokens.h"
 #include "data/bpe.h"
 #include "io/checksum.h"
-#include "shell.h"
 #include "siglip/checkpoint.h"
 #include "siglip/data.h"
+#include "temporary_folder.h"
+#ifdef SIGLIP_PROGRAM_FOLDER
+#include "shell.h"
+#endif
 using namespace siglip;
 
 TEST_CASE("hash: the published values of SipHash") {
@@ -156,6 +159,10 @@ TEST_CASE("cli: names of files are bytes; where they must be UTF-8 the setting i
   CHECK(shell.refusal("siglip train --data x --set model='n\xE9'") == "2 siglip: --model" + utf8 + "\"n\\ufffd\"");
   CHECK(shell.refusal("siglip train --resume 'run\xE9' --data " + strange) == "1 siglip: --data" + utf8 + "\"odd\\ufffd\"");
   CHECK(shell.refusal("siglip train --data x --set 'k\xE9=1'").starts_with("2 siglip: --set: unknown setting \"k\xE9\"; the nearest is "));
+
+  // A folder names a split, which results and reports store.
+  REQUIRE(shell("mkdir -p 'splits/tr\xE9' && printf 'file_name,text\\na.png,x\\n' > 'splits/tr\xE9/metadata.csv'").exit_code == 0);
+  CHECK(shell.refusal("siglip train --data splits --out new") == "1 siglip: splits/tr\xE9:1: UTF-8 is expected, got byte 233");
 
   CHECK(shell.json("siglip eval 'run\xE9' --data " + strange + " --json").contains("splits"));
   CHECK(shell("siglip inspect 'run\xE9'").exit_code == 0);

@@ -145,7 +145,7 @@ std::string changed_json(const std::string& text, std::size_t most, Random& rand
       if (value.is_object()) value["x" + std::to_string(random() % 9)] = some_value(random);
       break;
     default:
-      if (value.is_number_integer()) value = value.get<std::int64_t>() + static_cast<std::int64_t>(random() % 5) - 2;
+      if (value.is_number_integer()) value = static_cast<std::int64_t>(value.get<std::uint64_t>() + random() % 5 - 2);  // wraps
   }
   const std::string out = json.dump(-1, ' ', false, Json::error_handler_t::ignore);
   return out.size() <= most ? out : changed(text, most);

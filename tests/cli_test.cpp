@@ -648,7 +648,7 @@ TEST_CASE("cli: pictures of formats that are not read are counted") {
   std::filesystem::copy_file(shell.folder / "shapes/val/00000.png", folder / "a.png");
   for (const char* name : {"b.webp", "c.WEBP", "d.gif", "notes.txt"}) std::ofstream(folder / name) << "x";
   CHECK(shell("siglip embed run --images mixed-formats --out mixed-formats.npy")
-            .err.starts_with("left out: not a picture: 1 (mixed-formats); .gif is neither PNG nor JPEG: 1 (mixed-formats); "
+            .err.starts_with("left out: .gif is neither PNG nor JPEG: 1 (mixed-formats); "
                              ".webp is neither PNG nor JPEG: 2 (mixed-formats)\n"));
 }
 

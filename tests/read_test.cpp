@@ -259,15 +259,14 @@ TEST_CASE("a path that holds no data set") {
       ": metadata.jsonl, metadata.csv, folders train, val, … that have one, or class folders with pictures are expected, got none of these";
   CHECK_THROWS_WITH_AS(read_data(folder.path), nothing.c_str(), Error);
   folder.write("cat/readme.txt", "");
-  CHECK_THROWS_WITH_AS(read_data(folder.path), (nothing + "; left out: not a picture: 1 (" + folder.path + "/cat)").c_str(), Error);
+  CHECK_THROWS_WITH_AS(read_data(folder.path), nothing.c_str(), Error);
   folder.write("validation/metadata.csv", head + "a.png,x\n");
   folder.write("val/metadata.csv", head + "a.png,x\n");
   CHECK_THROWS_WITH_AS(read_data(folder.path), (folder.path + ": one folder for split val is expected, got several").c_str(), Error);
   const TemporaryFolder broken;
   broken.write("train/cat/a.png", "");
   broken.write("val/cat/readme.txt", "");
-  CHECK(complaint_of([&] { read_data(broken.path); }) ==
-        broken.path + ": at least one pair is expected in split val, got none; left out: not a picture: 1 (" + broken.path + "/val/cat)");
+  CHECK(complaint_of([&] { read_data(broken.path); }) == broken.path + ": at least one pair is expected in split val, got none");
   const TemporaryFolder loop;
   std::filesystem::create_symlink("again", loop / "again");
   CHECK(complaint_of([&] { read_data(loop / "again"); }) ==

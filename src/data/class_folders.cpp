@@ -198,7 +198,6 @@ DataSet read_folders(const std::string& root, const DataOptions& options) {
 
   if (have_captions(parts)) {
     DataSet captions = read_captions_beside(parts);
-    std::erase_if(data.left_out, [](const LeftOut& one) { return one.reason == not_a_picture; });  // the captions themselves
     captions.left_out.insert(captions.left_out.begin(), data.left_out.begin(), data.left_out.end());
     return captions;
   }

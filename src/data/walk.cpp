@@ -33,11 +33,10 @@ bool is_hidden_file(const std::string& name) {
 
 bool is_skipped_folder(const std::string& name) { return name.starts_with('.') || is_of_system(name); }
 
-/// Endings of files that are not worth a look inside.
-bool is_other_file(const std::string& ending) {
-  static const std::set<std::string> endings = {".txt",  ".caption",     ".json", ".jsonl", ".csv", ".tsv", ".xml", ".html", ".md",
-                                                ".yaml", ".yml",         ".py",   ".log",   ".pdf", ".zip", ".tar", ".gz",   ".npy",
-                                                ".npz",  ".safetensors", ".db",   ".ini",   ".mp4", ".mov", ".avi", ".xmp",  ".parquet"};
+/// Endings of what lies beside pictures by rights: nobody takes these for pictures, and they are not counted.
+bool is_companion(const std::string& ending) {
+  static const std::set<std::string> endings = {".txt", ".caption", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".html", ".md",          ".yaml",
+                                                ".yml", ".xmp",     ".log",  ".npy",   ".npz", ".py",  ".ini", ".db",   ".safetensors", ".parquet"};
   return endings.contains(ending);
 }
 
@@ -111,15 +110,13 @@ class Walker {
 
   void add_file(std::size_t of, const std::string& folder, const std::string& relative, bool regular, bool is_link) {
     const std::string name = relative.substr(relative.rfind('/') + 1), path = folder + "/" + name, ending = ending_of(name);
-    if (is_hidden_file(name)) {
-      if (is_picture(name)) leave("hidden", folder);
-      return;
-    }
+    if (is_hidden_file(name)) return;
     if (is_link && !regular && !is_picture(name)) return leave("link that leads nowhere", path);
     if (!is_link && !regular) return leave("not a regular file", path);
     if (ending == ".txt" || ending == ".caption") walked_[of].texts.insert(relative);
+    if (is_companion(ending)) return;
     // A link that leads nowhere but is called a picture is one that cannot be read: who decodes it says so.
-    if (!is_picture(name) && (is_other_file(ending) || !begins_as_picture(path))) return leave(not_a_picture, folder);
+    if (!is_picture(name) && !begins_as_picture(path)) return leave("not a picture", folder);
     if (is_link) root_.require_inside(path, folder);
     walked_[of].pictures.push_back(relative);
   }

@@ -12,14 +12,12 @@ struct Walked {
   std::set<std::string> texts;        // .txt and .caption files, which may be captions
 };
 /// Walks each of `folders`, which lie in `root`, with everything below them. What is left out is added to `left_out`:
-/// hidden files and folders, thumbnails and what systems keep in folders (@eaDir, __MACOSX), files that are not
-/// pictures, links to a folder that was read already. So links that make a loop end, and a folder that several links
-/// lead to counts once: where it really lies, if that is walked. follow_links = false: a link out of `root` throws
-/// Error. Throws std::filesystem::filesystem_error for a folder that cannot be read.
+/// hidden folders, thumbnails and what systems keep in folders (@eaDir, __MACOSX), files that hold no picture, links to
+/// a folder that is read already. Hidden files, tables and texts lie beside pictures by rights and are not counted.
+/// Links to folders come last and each folder is entered once: loops end, and pictures that several links lead to count
+/// where they really lie, if that is walked. follow_links = false: a link out of `root` throws Error. Throws
+/// std::filesystem::filesystem_error for a folder that cannot be read.
 std::vector<Walked> walk(const std::string& root, const std::vector<std::string>& folders, bool follow_links, std::vector<LeftOut>& left_out);
-
-/// The reason of files that are left out because they are no pictures.
-constexpr const char* not_a_picture = "not a picture";
 
 /// Names of the folders in a folder, in byte order, without those that walk() leaves out.
 std::vector<std::string> subfolders(const std::string& folder);

@@ -44,6 +44,13 @@ has_header harfbuzz/hb.h hb.h || optional="$optional libharfbuzz-dev"
 has_file /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf /usr/share/fonts/*/NotoColorEmoji.ttf || optional="$optional fonts-noto-color-emoji"
 has_file /usr/share/unicode/emoji/emoji-test.txt || optional="$optional unicode-data"
 
+# Decoders beside the ones that are built in; `deps` and the tests ask for them.
+decoders=""
+if serves test fuzz; then
+  has_header jpeglib.h || decoders="$decoders libjpeg62-turbo-dev"
+  has_header webp/decode.h || decoders="$decoders libwebp-dev"
+fi
+
 # What the tests alone use. Its packages carry the compiler's version, so this is asked once the compiler is there.
 for_tests() {
   serves test fuzz || return 0
@@ -89,4 +96,5 @@ if [ -n "$needed" ]; then
   install_packages $needed || { echo "Installing failed; please install what Debian calls:$needed" >&2; exit 1; }
 fi
 install_optional "the emoji data set" "everything but the emoji data set works" $optional
+install_optional "JPEG as Pillow decodes it, and WebP" "JPEG is decoded by stb_image, and WebP is not" $decoders
 install_optional "the tests under sanitizers" "these tests are skipped" $(for_tests)

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 #include <vector>
-#include "siglip/real.h"
+#include "siglip/checkpoint.h"
 
 namespace siglip::inline SIGLIP_FLAVOUR {
 /// The names as the model itself has them: the parts _orig_mod (torch.compile), module (DistributedDataParallel), _fsdp_wrapped_module and
@@ -18,4 +18,6 @@ struct OtherModel {
 std::optional<OtherModel> other_model(const std::vector<std::string>& names);
 /// The same by model_type of config.json.
 std::optional<OtherModel> other_model(const std::string& model_type);
+/// Throws Error with what and cure if the weights are of one.
+void refuse_other_model(const Weights& weights);
 }  // namespace siglip::inline SIGLIP_FLAVOUR

@@ -100,6 +100,13 @@ const SafetensorsFile* Weights::find(const std::string& name) const {
   return found == places_.end() ? nullptr : &files_[found->second];
 }
 
+void refuse_other_model(const Weights& weights) {
+  std::vector<std::string> names;
+  for (const SafetensorsFile& file : weights.files())
+    for (const TensorInfo& info : file.tensors()) names.push_back(info.name);
+  if (const auto other = other_model(names)) fail(weights.path(), "a model of pictures and texts is expected, got ", other->what, "; ", other->cure);
+}
+
 bool is_position_ids(const std::string& name) {
   return name == "text_model.embeddings.position_ids" || name == "vision_model.embeddings.position_ids";
 }
@@ -125,13 +132,7 @@ std::vector<std::pair<const SafetensorsFile*, const Parameter*>> places(const We
   for (const SafetensorsFile& file : weights.files())
     for (const TensorInfo& info : file.tensors())
       if (!wanted.contains(info.name) && !is_position_ids(info.name)) left_over.add(brief(info.name));
-  if (missing.count) {
-    std::vector<std::string> names;
-    for (const SafetensorsFile& file : weights.files())
-      for (const TensorInfo& info : file.tensors()) names.push_back(info.name);
-    if (const auto other = other_model(names))
-      fail(weights.path(), "a model of pictures and texts is expected, got ", other->what, "; ", other->cure);
-  }
+  if (missing.count) refuse_other_model(weights);
   require(missing.count + misshapen.count + left_over.count == 0, weights.path(), "exactly the model's ", parameters.size(), " tensors are expected",
           missing.sentence("missing"), misshapen.sentence("misshapen"), left_over.sentence("left over"));
   return places;

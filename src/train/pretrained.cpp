@@ -2,8 +2,8 @@
 #include <filesystem>
 #include <set>
 #include <span>
-#include <utility>
 #include "io/checksum.h"
+#include "io/tensor_names.h"
 #include "siglip/error.h"
 #include "siglip/train.h"
 #include "train/evaluate.h"
@@ -43,10 +43,15 @@ std::string checkpoint_folder(const std::string& path) {
 Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& options, bool with_tokenizer) {
   const std::string folder = checkpoint_folder(path);
   verify_model(folder);
+<<<<<<< HEAD
   Siglip model(read_config(folder));
   attach_parameters(folder, model.parameters());  // first: of another model the other files are another's too
   Pretrained loaded{std::move(model), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder,
                     read_labels(folder)};
+=======
+  refuse_other_model(Weights(folder));  // first: such a folder has no tokenizer
+  Pretrained loaded{Siglip(read_config(folder)), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder};
+>>>>>>> texts
   const SiglipConfig& c = loaded.model.config;
   if (const Tokenizer* tokenizer = loaded.tokenizer.get()) {
     require(tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids is expected, got ",
@@ -56,6 +61,7 @@ Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& opt
   }
   require(loaded.preprocessing.image_size == c.image_size, folder, "a preprocessor with size = image_size = ", c.image_size, " is expected, got ",
           loaded.preprocessing.image_size);
+  attach_parameters(folder, loaded.model.parameters());
   return loaded;
 }
 

@@ -43,15 +43,9 @@ std::string checkpoint_folder(const std::string& path) {
 Pretrained Pretrained::load(const std::string& path, const TokenizerOptions& options, bool with_tokenizer) {
   const std::string folder = checkpoint_folder(path);
   verify_model(folder);
-<<<<<<< HEAD
-  Siglip model(read_config(folder));
-  attach_parameters(folder, model.parameters());  // first: of another model the other files are another's too
-  Pretrained loaded{std::move(model), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder,
-                    read_labels(folder)};
-=======
   refuse_other_model(Weights(folder));  // first: such a folder has no tokenizer
-  Pretrained loaded{Siglip(read_config(folder)), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder};
->>>>>>> texts
+  Pretrained loaded{Siglip(read_config(folder)), with_tokenizer ? read_tokenizer(folder, options) : nullptr, read_preprocessing(folder), folder,
+                    read_labels(folder)};
   const SiglipConfig& c = loaded.model.config;
   if (const Tokenizer* tokenizer = loaded.tokenizer.get()) {
     require(tokenizer->vocab_size() <= c.vocab_size, folder, "a tokenizer of at most vocab_size = ", c.vocab_size, " ids is expected, got ",

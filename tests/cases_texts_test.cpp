@@ -168,7 +168,7 @@ TEST_CASE("labels-yaml-csv: a data.yaml gives its names; a table or JSON under a
   CHECK(texts_of("a cat, a dog\nname, of a thing\n", "x.txt").size() == 2);  // commas alone make no table
   c.folder.write("data.csv", "[{\"file_name\": \"0.png\", \"text\": \"red\"}]");
   CHECK(complaint_of([&] { read_data(c.folder / "data.csv"); }, c.folder.path) ==
-        "data.csv: a table with a header line is expected, got JSON; JSON lines are read from a folder's metadata.jsonl");
+        "data.csv: a table with a header line is expected, got JSON; JSON is read from .json and .jsonl files");
   c.folder.write("data/metadata.jsonl", "[\n{\"file_name\": \"0.png\", \"text\": \"red\"}]");
   CHECK(complaint_of([&] { read_data(c.folder / "data"); }, c.folder.path) ==
         "data/metadata.jsonl:1: an object a line is expected (JSON lines), got an array");

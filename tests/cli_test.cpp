@@ -804,7 +804,7 @@ TEST_CASE("cli: wrong use is answered with exit code 2 and the nearest right wor
       {"train --data x --fold 0/5", "--fold: a part and the number of parts, as 1/5 to 5/5, are expected, got \"0/5\""},
       {"train --data x --fold 1", "--fold: a part and the number of parts, as 1/5 to 5/5, are expected, got \"1\""},
       {"train --data x --fold 1/5x", "--fold: a part and the number of parts, as 1/5 to 5/5, are expected, got \"1/5x\""},
-      {"train --schedule-start 1", "unknown flag --schedule-start; the nearest is --reduction"},
+      {"train --schedule-start 1", "unknown flag --schedule-start"},
       {"train --batch-size 9223372036854775808", "--batch-size: a whole number is expected, got \"9223372036854775808\""},
       {"train --batch-size 0x10", "--batch-size: a whole number is expected, got \"0x10\""},
       {"train --batch-size 1e3", "--batch-size: a whole number is expected, got \"1e3\""},

@@ -168,7 +168,10 @@ TEST_CASE("npz: archives that are none, or lie") {
     CHECK(of_member({name, two_floats}).find("x.npz: relative names that end in .npy are expected, got \"") == 0);
   CHECK(of_member({std::string(1025, 'a') + ".npy", two_floats}).find("x.npz: relative names that end in .npy are expected, got \"aaa") == 0);
   CHECK(of_bytes(zip_of({{"a.npy", two_floats}, {"a.npy", two_floats}})) == no_zip + "File already exists");
-  CHECK(of_member({"a.npy", two_floats, 0, 1}) == "x.npz: \"a.npy\": a member without encryption is expected, got an encrypted one");
+  // libzip 1.11 sees that an encrypted member would be longer, and does not open the archive.
+  const std::string encrypted = of_member({"a.npy", two_floats, 0, 1});
+  CHECK((encrypted == "x.npz: \"a.npy\": a member without encryption is expected, got an encrypted one" ||
+         encrypted.starts_with(no_zip + "Zip archive inconsistent: ")));
   CHECK(of_member({"a.npy", two_floats, 12}) == "x.npz: \"a.npy\": a stored or deflated member is expected, got method 12");
   // Sizes that no packing could reach, that the packed bytes do not have, that the header denies.
   CHECK(of_member({"a.npy", two_floats, 0, 0, 1000}).find("x.npz: ") == 0);

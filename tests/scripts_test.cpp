@@ -151,6 +151,7 @@ TEST_CASE("ci: a failing lint is counted, and the closing line comes all the sam
   fs::create_directory(scripts.folder / "src");
   fs::copy_file(SIGLIP_SOURCE_FOLDER "/.ci/run", scripts.folder / ".ci/run");
   scripts.command("mmdebstrap", ":");
+  scripts.folder.write("tests/fuzz/run.sh", ":");
   const auto bare_machine = [&](const std::string& lines) { scripts.folder.write("tools/fresh_machine.sh", "[ $1 != check ] || exit 0\n" + lines); };
   bare_machine("echo '100% tests passed, 0 tests failed out of 3'");
   scripts.command("cmake", ":");
@@ -160,14 +161,14 @@ TEST_CASE("ci: a failing lint is counted, and the closing line comes all the sam
   const std::string ci = "PATH=$PWD/bin:$PATH bash .ci/run";
   const Outcome run = scripts(ci);
   CHECK(run.exit_code == 1);
-  CHECK(run.out.ends_with("\n8 passed, 2 failed, 0 skipped\n"));
+  CHECK(run.out.ends_with("\n9 passed, 2 failed, 0 skipped\n"));
 
   scripts.command("ctest", "echo '100% tests passed, 0 tests failed out of 1'");
   scripts.command("make", ":");
   bare_machine("printf '100%% tests passed, 0 tests failed out of 3\\n\\n\\t  2 - cuda_parity (Skipped)\\n'");
   const Outcome good = scripts(ci);
   CHECK(good.exit_code == 0);
-  CHECK(good.out.ends_with("\n7 passed, 0 failed, 1 skipped\n"));
+  CHECK(good.out.ends_with("\n8 passed, 0 failed, 1 skipped\n"));
 
   // The tests passed, but what they ran in did not end well.
   bare_machine("echo '100% tests passed, 0 tests failed out of 3'; exit 3");
@@ -175,13 +176,13 @@ TEST_CASE("ci: a failing lint is counted, and the closing line comes all the sam
   // Where no bare machine can be made.
   scripts.folder.write("tools/fresh_machine.sh", "exit 1");
   scripts.command("make", "[ $1 != test ] || echo '100% tests passed, 0 tests failed out of 3'");
-  CHECK(scripts(ci).out.ends_with("\n8 passed, 0 failed, 1 skipped\n"));
+  CHECK(scripts(ci).out.ends_with("\n9 passed, 0 failed, 1 skipped\n"));
 
   bare_machine("exit 1");
   scripts.command("cmake", "exit 1");
   CHECK(
-      scripts(ci).out.ends_with("failed: bare_machine came to no tests\nfailed: sanitized came to no tests\nfailed: cuda_pages\n"
-                                "failed: cuda_architectures\n2 passed, 4 failed, 0 skipped\n"));
+      scripts(ci).out.ends_with("failed: bare_machine came to no tests\nfailed: sanitized came to no tests\nfailed: fuzzed\nfailed: cuda_pages\n"
+                                "failed: cuda_architectures\n2 passed, 5 failed, 0 skipped\n"));
 }
 
 TEST_CASE("make: bench measures what the README says of speed") {

@@ -26,6 +26,12 @@ std::string said(const std::string& file) {
   return complaint_of([&] { decode(file); });
 }
 const std::string undecodable = "x: a JPEG that can be decoded is expected, got: ";
+// A number beyond all bounds: stb 2.27 decodes it to some brightness, 2.30 refuses it.
+bool is_harmless(const std::string& file) {
+  const std::string outcome = said(file);
+  INFO(outcome);
+  return outcome == "nothing" || outcome == undecodable + "can't merge dc and ac";
+}
 
 // Codes of bits, the first in the highest bit, as a JPEG has them; FF is followed by 00.
 struct Scan {
@@ -82,11 +88,11 @@ TEST_CASE("stb: JPEG: brightness beyond all bounds (CVE-2022-28041)") {
   const std::string tables = huffman('\x00', 1, 15) + huffman('\x10', 1, 0);
   Scan two;  // each block 32767 brighter than the last
   for (int i = 0; i < 2; ++i) two.put(0, 1).put(0x7FFF, 15).put(0, 1);
-  CHECK(decode(Gray{.quantiser = 0xFFFF}.file(tables, two.put(0x7F, 7).bytes)).rgb.size() == black.size());
+  CHECK(is_harmless(Gray{.quantiser = 0xFFFF}.file(tables, two.put(0x7F, 7).bytes)));
   Scan many, first_of_many;
   for (int i = 0; i < 256 * 258; ++i) many.put(0, 1).put(0x7FFF, 15).put(0, 1), first_of_many.put(0, 1).put(0x7FFF, 15);
-  CHECK(decode(Gray{.width = 2048, .height = 2064}.file(tables, many.put(0x7F, 7).bytes)).height == 2064);
-  CHECK(decode(Gray{.width = 2048, .height = 2064, .kind = '\xC2'}.file(tables, first_of_many.bytes, std::string("\0\0\x0D", 3))).height == 2064);
+  CHECK(is_harmless(Gray{.width = 2048, .height = 2064}.file(tables, many.put(0x7F, 7).bytes)));
+  CHECK(is_harmless(Gray{.width = 2048, .height = 2064, .kind = '\xC2'}.file(tables, first_of_many.bytes, std::string("\0\0\x0D", 3))));
 }
 
 TEST_CASE("stb: JPEG: a scan whose tables are never defined (CVE-2022-28042)") {
@@ -118,7 +124,7 @@ TEST_CASE("stb: JPEG: shifts and runs beyond the block (CVE-2022-28048)") {
   CHECK(said(progressive.file(tables, ones.bytes, std::string("\x01\x3F\x0E", 3))) == undecodable + "bad SOS");
   CHECK(said(progressive.file(tables, ones.bytes, std::string("\x01\x40\x00", 3))) == undecodable + "bad SOS");
   CHECK(said(progressive.file(tables, ones.bytes, std::string("\x05\x04\x00", 3))) == undecodable + "bad SOS");
-  CHECK(said(Gray().file(tables, more.bytes)) == "nothing");
+  CHECK(is_harmless(Gray().file(tables, more.bytes)));
 }
 
 TEST_CASE("stb: JPEG: a number whose bits are not all there (CVE-2021-28021)") {
@@ -175,7 +181,14 @@ TEST_CASE("stb: PNG: a distance code that deflate does not have shows no memory 
 #ifdef M_PERTURB
   mallopt(M_PERTURB, 0x55);  // whose memory is not cleared shows it
 #endif
-  for (int i = 0; i < 100; ++i) CHECK(decode(file).rgb == std::vector<std::uint8_t>(3 * 64, 0));
+  // stb 2.27 copies bytes that it cleared, 2.30 refuses the code.
+  for (int i = 0; i < 100; ++i) {
+    const std::string outcome = said(file);
+    if (outcome == "nothing")
+      CHECK(decode(file).rgb == std::vector<std::uint8_t>(3 * 64, 0));
+    else
+      CHECK(outcome == "x: a PNG that can be decoded is expected, got: bad huffman code");
+  }
 #ifdef M_PERTURB
   mallopt(M_PERTURB, 0);
 #endif

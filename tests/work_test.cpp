@@ -153,12 +153,12 @@ TEST_CASE("cli: names of files are bytes; where they must be UTF-8 the setting i
                 "'run\xE9'")
               .exit_code == 0);
   const std::string utf8 = ": UTF-8 is expected, since train.json stores it, got ";
-  CHECK(shell.refusal("siglip train --data " + strange + " --out new") == "2 siglip: --data" + utf8 + "\"odd\\ufffd\"");
-  CHECK(shell.refusal("siglip train --data x --out 'new\xE9'") == "2 siglip: --out" + utf8 + "\"new\\ufffd\"");
-  CHECK(shell.refusal("siglip train --data x --set text_template='{}\xE9'") == "2 siglip: --text-template" + utf8 + "\"{}\\ufffd\"");
-  CHECK(shell.refusal("siglip train --data x --set model='n\xE9'") == "2 siglip: --model" + utf8 + "\"n\\ufffd\"");
-  CHECK(shell.refusal("siglip train --resume 'run\xE9' --data " + strange) == "1 siglip: --data" + utf8 + "\"odd\\ufffd\"");
-  CHECK(shell.refusal("siglip train --data x --set 'k\xE9=1'").starts_with("2 siglip: --set: unknown setting \"k\xE9\"; the nearest is "));
+  CHECK(shell.refusal("siglip train --data " + strange + " --out new") == "2 siglip: --data" + utf8 + "\"odd\uFFFD\"");
+  CHECK(shell.refusal("siglip train --data x --out 'new\xE9'") == "2 siglip: --out" + utf8 + "\"new\uFFFD\"");
+  CHECK(shell.refusal("siglip train --data x --set text_template='{}\xE9'") == "2 siglip: --text-template" + utf8 + "\"{}\uFFFD\"");
+  CHECK(shell.refusal("siglip train --data x --set model='n\xE9'") == "2 siglip: --model" + utf8 + "\"n\uFFFD\"");
+  CHECK(shell.refusal("siglip train --resume 'run\xE9' --data " + strange) == "1 siglip: --data" + utf8 + "\"odd\uFFFD\"");
+  CHECK(shell.refusal("siglip train --data x --set 'k\xE9=1'") == "2 siglip: --set: unknown setting \"k\xE9\"");
 
   // A folder names a split, which results and reports store.
   REQUIRE(shell("mkdir -p 'splits/tr\xE9' && printf 'file_name,text\\na.png,x\\n' > 'splits/tr\xE9/metadata.csv'").exit_code == 0);

@@ -94,6 +94,20 @@ bool read_header(std::string_view file, const Container& container, int& width, 
   return info(&context, &width, &height, &channels);
 }
 
+/// Where a segment behind the header is damaged, newer versions of stb give what they have, and only leave the reason.
+stbi_uc* load_jpeg(const stbi_uc* bytes, int size, int* width, int* height, int* channels) {
+  stbi__context context;
+  stbi__start_mem(&context, bytes, size);
+  stbi__result_info info;
+  stbi__g_failure_reason = nullptr;
+  auto* values = static_cast<stbi_uc*>(stbi__jpeg_load(&context, width, height, channels, 0, &info));
+  if (values && stbi__g_failure_reason) {
+    std::free(values);
+    values = nullptr;
+  }
+  return values;
+}
+
 /// stb takes four colours for YCbCr unless Adobe's note says CMYK or YCCK. libjpeg takes them for CMYK without the note, and for YCCK with another,
 /// so the file gets a note that says this: a second one counts.
 std::string with_adobe_note(std::string_view jpeg, const Container& container) {
@@ -117,7 +131,9 @@ Decoded stb_decode(std::string_view file, const Container& container, Alpha alph
 
   allow(container.largest);
   const auto* bytes = reinterpret_cast<const stbi_uc*>(file.data());
-  const std::unique_ptr<stbi_uc[], Free> values(stbi_load_from_memory(bytes, static_cast<int>(file.size()), &width, &height, &channels, 0));
+  const int size = static_cast<int>(file.size());
+  const std::unique_ptr<stbi_uc[], Free> values(container.format == Format::jpeg ? load_jpeg(bytes, size, &width, &height, &channels)
+                                                                                 : stbi_load_from_memory(bytes, size, &width, &height, &channels, 0));
   if (!values) return failed();
   if (container.format == Format::bmp && !container.has_alpha) alpha = Alpha::drop;  // stb takes a fourth byte that means nothing for it
   return {flattened(values.get(), width, height, channels, alpha), ""};

@@ -2,6 +2,7 @@
 # usage: run.sh SECONDS [READER…]   fuzzes each reader for so long, from its seeds, its corpus here and what earlier runs kept in runs/fuzz.
 # Prints a line a reader: executions, edges covered, findings, whose inputs lie in runs/fuzz/READER. Exit status 1 if there is a finding.
 #   FUZZ_PROGRAM   build-asan/tests/fuzz/siglip_fuzz
+#   FUZZ_SEED      of the mutations; without it every run has others
 set -u
 cd "$(dirname "$0")/../.."
 program=${FUZZ_PROGRAM:-build-asan/tests/fuzz/siglip_fuzz}
@@ -23,7 +24,7 @@ for reader in "$@"; do
   # An input's second is counted by the program itself. More memory than there is must end in our error line, not in the sanitizer's.
   SIGLIP_FUZZ_READER=$reader SIGLIP_FUZZ_SEEDS=$seeds TMPDIR=$place OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1 \
     UBSAN_OPTIONS=print_stacktrace=1 LSAN_OPTIONS=suppressions=tests/lsan_suppressions.txt:print_suppressions=0 \
-    "$program" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 -use_value_profile=1 \
+    "$program" -max_total_time="$seconds" -seed="${FUZZ_SEED:-0}" -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 -use_value_profile=1 \
     -artifact_prefix="$kept/" $corpus "$seeds" > "$log" 2>&1
   status=$?
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include "evaluations.h"
 #include "io/json.h"
 #include "siglip/error.h"
@@ -44,14 +45,26 @@ std::vector<std::string> labels_of(const Settings& s, const Pretrained& model) {
   return labels;
 }
 
-// The text of each label: as --template says, else as in the training of the model.
+// "a photo of a cat" of "a photo of a {}".
+bool is_filled(const std::string& text_template, const std::string& label) {
+  const std::size_t at = text_template.find("{}");
+  const std::string_view before = std::string_view(text_template).substr(0, at), after = std::string_view(text_template).substr(at + 2);
+  return label.size() > before.size() + after.size() && label.starts_with(before) && label.ends_with(after);
+}
+
+// The text of each label: as --template says, else as in the training of the model, where a label may have it already.
 std::vector<std::string> captions_of(const std::vector<std::string>& labels, const Settings& s, const Pretrained& model) {
   const std::string text_template = s.text_template.value_or(model.labels.text_template);
-  if (!s.text_template && text_template != "{}")
+  std::vector<std::string> captions;
+  bool filled = false;
+  for (const std::string& label : labels) {
+    const bool as_it_is = !s.text_template && is_filled(text_template, label);
+    captions.push_back(as_it_is ? label : fill_template(text_template, label, "--template"));
+    filled = filled || !as_it_is;
+  }
+  if (!s.text_template && filled)
     std::cerr << "note: each label is put into the template of the training, " << brief(text_template)
               << "; --template '{}' leaves labels as they are\n";
-  std::vector<std::string> captions;
-  for (const std::string& label : labels) captions.push_back(fill_template(text_template, label, "--template"));
   return captions;
 }
 

@@ -128,7 +128,7 @@ lint: deps ## formatting, who includes whom, every op in the table
 	@sh tools/lint.sh
 
 install: deps ## library and program under PREFIX (/usr/local), for any processor of this kind
-	@CXX="$(CXX)" cmake -S . -B $(BUILD)-install -DCMAKE_BUILD_TYPE=Release -DSIGLIP_NATIVE=OFF -DSIGLIP_TESTS=OFF \
+	@CXX="$(CXX)" cmake -S . -B $(BUILD)-install -DCMAKE_BUILD_TYPE=Release -DSIGLIP_NATIVE=OFF -DSIGLIP_TESTS=OFF -DBUILD_SHARED_LIBS=ON \
 	  -DSIGLIP_CUDA=$(SIGLIP_CUDA)
 	@cmake --build $(BUILD)-install --parallel $(JOBS)
 	@cmake --install $(BUILD)-install --prefix $(PREFIX)

@@ -499,3 +499,62 @@ TEST_CASE("cases: a linked folder is entered once, where it really lies if that 
   fs::create_directory_symlink("train", linked / "test");  // would test on train
   CHECK(contains(complaint_of([&] { read_data(linked.path); }), "at least one pair is expected in split train, got none; left out: "));
 }
+
+// ---- test pictures are never trained on -----------------------------------------------------------------------------------------------------
+
+TEST_CASE("splits: however a table spells a path, its split counts") {
+  for (const std::string test : {"test/0.png", "./test/0.png", ".//test//0.png", ".\\test\\0.png", "test\\0.png"}) {
+    const TemporaryFolder folder;
+    fill(folder, {"train/0.png", "test/0.png"});
+    folder.write("metadata.csv", "file_name,text\ntrain/0.png,a\n" + test + ",b\n");
+    INFO(test);
+    CHECK(sizes(read_data(folder.path, all_train)) == "train: 1, test: 1");
+  }
+  // The pictures lie in a folder beside the table.
+  const TemporaryFolder folder;
+  fill(folder, {"coco/train/0.png", "coco/test/0.png"});
+  folder.write("metadata.csv", "file_name,text\ntrain/0.png,a\ntest/0.png,b\n");
+  CHECK(sizes(read_data(folder.path, all_train)) == "train: 1, test: 1");
+}
+
+TEST_CASE("splits: the column counts in any case of letters, without the blanks around its values") {
+  const TemporaryFolder folder;
+  fill(folder, {"0.png", "1.png"});
+  folder.write("t.csv", "file_name,text,Split\n0.png,a,train\n1.png,b, test \n");
+  CHECK(sizes(read_data(folder / "t.csv", all_train)) == "train: 1, test: 1");
+  folder.write("t.jsonl", "{\"file_name\":\"0.png\",\"text\":\"a\",\"SPLIT\":null}\n{\"file_name\":\"1.png\",\"text\":\"b\",\"SPLIT\":\"test \"}\n");
+  CHECK(sizes(read_data(folder / "t.jsonl", all_train)) == "train: 1, test: 1");
+  std::string many = "file_name,text,split\n";
+  for (int i = 0; i < 101; ++i) many += "0.png,a,s" + std::to_string(i) + "\n";
+  folder.write("many.csv", many);
+  CHECK(complaint_of([&] { read_data(folder / "many.csv"); }, folder.path) ==
+        "many.csv: at most 100 splits are expected, got more: does \"split\" name them?");
+}
+
+TEST_CASE("splits: flat folders of splits beside others are no classes, and captions beside pictures have splits") {
+  const TemporaryFolder flat, captions, nested, trains;
+  fill(flat, {"train/0.png", "train/1.png", "test/2.png"});
+  flat.write("annotations/notes.json", "{}");
+  CHECK(complaint_of([&] { read_data(flat.path, all_train); }).starts_with(flat.path + ": "));
+  for (const std::string part : {"train/", "test/"}) {
+    fill(captions, {part + "0.png"}), captions.write(part + "0.txt", "a cat"), captions.write("logs/run.log", "x");
+    fill(nested, {"images/" + part + "0.png"}), nested.write("images/" + part + "0.txt", "a cat");
+  }
+  CHECK(sizes(read_data(captions.path, all_train)) == "train: 1, test: 1");
+  CHECK(sizes(read_data(nested.path, all_train)) == "train: 1, test: 1");
+  fill(trains, {"train/0.png", "bus/1.png"});  // a class of its own
+  CHECK(read_data(trains.path, all_train).classes == Rows{"bus", "train"});
+}
+
+TEST_CASE("links: --no-follow holds for the folders of splits as well") {
+  const TemporaryFolder outside, classes, tables;
+  fill(outside, {"red/0.png", "blue/0.png"});
+  outside.write("metadata.csv", "file_name,text\nred/0.png,a\n");
+  fs::create_directory_symlink(outside.path, tables / "train");
+  CHECK(sizes(read_data(tables.path, all_train)) == "train: 1");
+  CHECK(contains(complaint_of([&] { read_data(tables.path, {.val_fraction = 0, .follow_links = false}); }), "with --no-follow, pictures inside "));
+  fs::remove(outside / "metadata.csv");
+  fs::create_directory_symlink(outside.path, classes / "train");
+  CHECK(sizes(read_data(classes.path, all_train)) == "train: 2");
+  CHECK(contains(complaint_of([&] { read_data(classes.path, {.val_fraction = 0, .follow_links = false}); }), "with --no-follow, pictures inside "));
+}

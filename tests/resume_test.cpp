@@ -524,7 +524,7 @@ TEST_CASE("resume: a run whose last checkpoint was never written goes on from it
 
 TEST_CASE("resume: more steps continue a run with a schedule of their own, which is kept") {
   const Copy run;
-  CHECK(run.complaint({"steps=3"}) == "--steps: more than the 4 that the run has in all are expected, got 3");
+  CHECK(run.complaint({"steps=3"}) == "--steps: more than the run's 4 steps are expected, got 3");
   CHECK(run.complaint({"steps=4"}) == "nothing");
   CHECK(run.complaint({"schedule_rate=1"}).starts_with("--resume: a run keeps schedule_rate = 0.0, got 1.0 (only data, "));
 
@@ -550,6 +550,14 @@ TEST_CASE("resume: more steps continue a run with a schedule of their own, which
   CHECK(resume(broken.path, {}, log).steps == 9);
   CHECK(read_file(broken.last + "/model.safetensors") == read_file(whole.last + "/model.safetensors"));
   CHECK(broken.complaint({"steps=10"}) == "nothing");
+
+  // Killed there, and then given more steps still: the new schedule has taken no step, so it begins from the same rate.
+  const Copy again;
+  write_file(again.path + "/train.json", read_file(whole.path + "/train.json"));
+  CHECK(resume(again.path, {"steps=12"}, log).steps == 12);
+  read_json(kept, read_file(again.path + "/train.json"), "train.json");
+  CHECK(kept.schedule_start == 4);
+  CHECK(kept.schedule_rate == rate_at(before, 3));
 }
 
 TEST_CASE("schedule: of a run that was continued, from its last rate up and down to 0") {

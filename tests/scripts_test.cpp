@@ -111,6 +111,28 @@ TEST_CASE("fresh machine: what is missing is said in one line") {
   CHECK(scripts.tool("fresh_machine.sh jessie").out == "fresh machine: bookworm, trixie, root, user or check is expected, got jessie\n");
 }
 
+TEST_CASE("fresh machine: a command that fails is a failure, and nothing is left behind") {
+  const Scripts scripts;
+  scripts.command("id", "echo 0");
+  scripts.command("apt-get", "echo 'Debian|bookworm|http://packages.example|main'");
+  scripts.command("apt-config", ":");
+  scripts.command("git", "case $1 in show) printf '    git clone … x\\n\\nThen:\\n\\n    make test\\n' ;; bundle) : > \"$4\" ;; *) echo abc ;; esac");
+  scripts.command("unshare", "[ \"$4\" != true ] || exit 0; shift 4; exec \"$@\"");
+  const std::string run =
+      "mkdir -p tmp; TMPDIR=$PWD/tmp PATH=$PWD/bin:$PATH sh " SIGLIP_SOURCE_FOLDER "/tools/fresh_machine.sh root; code=$?; ls tmp; exit $code";
+  scripts.command("mmdebstrap", "exit 5");
+  CHECK(scripts(run).out == "fresh machine: bookworm, commit abc\nfresh machine: mmdebstrap failed\n");
+  // The second call of the script, in the root folder, is stood in for by a shell that fails.
+  scripts.command("mmdebstrap", "exec mkdir -p \"$6/etc/apt/apt.conf.d\" \"$6/tmp\"");
+  scripts.command("unshare", "[ \"$4\" != true ] || exit 0; shift 4; [ $1 = mmdebstrap ] || exit 3; exec \"$@\"");
+  const Outcome failed = scripts(run);
+  INFO(failed.out);
+  CHECK(failed.exit_code == 1);
+  CHECK(failed.out.ends_with("fresh machine: bookworm, as root\nfresh machine: bookworm: a command of the README failed\n"));
+  scripts.command("unshare", "[ \"$4\" != true ] || exit 0; shift 4; [ $1 = mmdebstrap ] || exit 0; exec \"$@\"");
+  CHECK(scripts(run).out.ends_with("fresh machine: bookworm: every command of the README passed\n"));
+}
+
 TEST_CASE("lint: an include that breaks the order of rooms is named") {
   const Scripts scripts;
   for (const char* part : {"include", "src", "tests", "tools"})

@@ -74,10 +74,10 @@ trap 'exit 143' TERM HUP
 in_namespace() {
   unshare --mount --pid --fork --kill-child "$@" < /dev/null &
   job=$!
-  wait "$job"
+  wait "$job" && code=0 || code=$?
   job=""
+  return "$code"
 }
-seconds() { date +%s; }
 
 printf '%s\n' "$sources" > "$work/sources.list"
 apt-config dump --format '%F "%v";%n' Acquire | grep -v ' "";$' > "$work/apt.conf" || true  # how this machine reaches them
@@ -104,14 +104,15 @@ status=0
 for who in $people; do
   cp -a "$work/base" "$work/$who"
   cp "$work/siglip.bundle" "$work/commands.sh" "$work/$who/"
+  chmod a+r "$work/$who/siglip.bundle" "$work/$who/commands.sh"
   cp "$work/apt.conf" "$work/$who/etc/apt/apt.conf.d/50fresh-machine"
   cp /etc/resolv.conf "$work/$who/etc/resolv.conf"
   printf '[advice]\n\tdetachedHead = false\n' > "$work/$who/etc/gitconfig"
   say "$suite, as $who"
   in_namespace sh tools/fresh_machine.sh --in-namespace "$work/$who" "$who" || status=1
-  [ ! -f "$work/$who/tmp/seconds" ] || sed "s/^/fresh machine: $suite, as $who: /" "$work/$who/tmp/seconds" | tee -a "$work/summary"
+  [ ! -f "$work/$who/tmp/seconds" ] || sed "s/^/fresh machine: $suite, as $who: /" "$work/$who/tmp/seconds" >> "$work/summary"
   rm -rf "${work:?}/$who"
 done
+[ ! -f "$work/summary" ] || cat "$work/summary"
 [ "$status" -eq 0 ] || refuse "$suite: a command of the README failed"
 say "$suite: every command of the README passed"
-cat "$work/summary"

@@ -346,7 +346,7 @@ bool looks_like_a_number(const std::string& cell) { return !cell.empty() && cell
 }  // namespace
 
 CLI::Option* skip_bad_flag(CLI::App& verb, bool& value) {
-  return verb.add_flag("--skip-bad", value, "a picture that cannot be read is named and left out, and no error");
+  return verb.add_flag("--skip-bad", value, "name the pictures that cannot be read, leave them out and succeed");
 }
 
 void Pictures::each_batch(const std::vector<std::string>& files, const Use& use) {
@@ -360,8 +360,7 @@ void Pictures::each_batch(const std::vector<std::string>& files, const Use& use)
       const std::size_t i = static_cast<std::size_t>(k);
       const std::string& path = files[begin + i];
       try {
-        images[i] = read_image(path, preprocessing_.picture);
-        if (!preprocessing_.resize) images[i] = squash(images[i], preprocessing_, path);  // says if it has another size
+        images[i] = squash(read_image(path, preprocessing_.picture), preprocessing_, path);  // at once: a photograph is a hundred times larger
       } catch (const Error& e) {
         problems[i] = e.what();
       }
@@ -386,8 +385,8 @@ void Pictures::each_batch(const std::vector<std::string>& files, const Use& use)
 }
 
 void Pictures::finish() const {
-  require(left_out_.empty() || skip_bad_, "pictures", "only such that can be read are expected, got ", left_out_.size(), " of ",
-          left_out_.size() + read_, " that cannot, named above; the others were used all the same, and --skip-bad makes this no error");
+  require(left_out_.empty() || skip_bad_, "pictures", left_out_.size(), " of ", left_out_.size() + read_,
+          " could not be read (named above); the results are those of the others, and --skip-bad accepts that");
 }
 
 void Pictures::tell() {

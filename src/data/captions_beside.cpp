@@ -1,5 +1,6 @@
 // captions_beside.cpp — pictures with a text file beside each: 0.png and 0.txt, as tools for fine-tuning keep captions.
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <string_view>
@@ -43,24 +44,27 @@ bool have_captions(const std::vector<SplitFolder>& parts) {
 
 DataSet read_captions_beside(const std::vector<SplitFolder>& parts) {
   DataSet data;
+  std::map<std::string, std::vector<Pair>> splits;
   for (const SplitFolder& part : parts) {
-    Split split{part.split, {}};
+    if (parts.size() > 1) splits[part.split];
     for (const std::string& picture : part.walked.pictures) {
       const std::optional<std::string> text = beside(picture, part.walked);
-      const std::string file = part.folder + "/" + text.value_or("");
-      const std::size_t before = split.pairs.size();
+      const std::string file = part.folder + "/" + text.value_or(""), by_path = parts.size() == 1 ? split_of_path(picture) : "";
+      bool has_caption = false;
       if (text) {
         const std::string bytes = text_of(read_file(file, 1 << 20), file);
         for (const std::string_view each : lines_of(bytes)) {
           const std::string line(trimmed(each));
           if (is_box(line)) refuse_detection(part.folder, "\"" + line + "\" in " + file);
-          if (!line.empty()) split.pairs.push_back({part.folder + "/" + picture, line});
+          if (line.empty()) continue;
+          splits[by_path.empty() ? part.split : by_path].push_back({part.folder + "/" + picture, line});
+          has_caption = true;
         }
       }
-      if (split.pairs.size() == before) data.left_out.push_back({"no caption", part.folder + "/" + picture});
+      if (!has_caption) data.left_out.push_back({"no caption", part.folder + "/" + picture});
     }
-    data.splits.push_back(std::move(split));
   }
+  for (auto& [name, pairs] : splits) data.splits.push_back({name, std::move(pairs)});
   data.notes.push_back("captions are read from the text files beside the pictures");
   return data;
 }

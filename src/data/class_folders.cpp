@@ -24,8 +24,13 @@ bool is_empty(const std::string& folder) {
   return std::all_of(begin(entries), end(entries), [](const fs::directory_entry& entry) { return entry.path().filename().string()[0] == '.'; });
 }
 
-/// Folders train, val and test if these are splits, else the root as train. Beside other folders, a train that holds no
-/// folders is the class of trains.
+bool has_picture(const std::string& folder) {
+  const fs::recursive_directory_iterator entries(folder);
+  return std::any_of(begin(entries), end(entries), [](const fs::directory_entry& entry) { return is_picture(entry.path().filename().string()); });
+}
+
+/// Folders train, val and test if these are splits, else the root as train. A single one that holds no folders, beside
+/// other folders of pictures, is a class: that of trains.
 std::vector<SplitFolder> parts_of(const std::string& root, std::vector<LeftOut>& left_out) {
   std::vector<SplitFolder> parts;
   std::vector<std::string> others;
@@ -37,7 +42,8 @@ std::vector<SplitFolder> parts_of(const std::string& root, std::vector<LeftOut>&
     else if (!is_empty(folder))
       parts.push_back({split, folder, {}}), nested = nested || !subfolders(folder).empty();
   }
-  if (parts.empty() || (!nested && !others.empty())) return {{"train", root, {}}};
+  const bool is_class = parts.size() == 1 && !nested && std::any_of(others.begin(), others.end(), has_picture);
+  if (parts.empty() || is_class) return {{"train", root, {}}};
   for (const std::string& folder : others) left_out.push_back({"folder beside the splits", folder});
   const fs::directory_iterator entries(root);
   const Dim strays = std::count_if(begin(entries), end(entries), [](const fs::directory_entry& entry) {
@@ -208,7 +214,8 @@ DataSet read_folders(const std::string& root, const DataOptions& options) {
       if (has_class(picture)) classes.insert(class_of(picture));
   require_classes(root, classes, parts);
   require_splits_above(root, parts);
-  for (const std::string& name : classes) check_text(name, root + "/" + name);
+  for (const std::string& name : classes)
+    require(is_valid_utf8(name), root + "/" + name, "a name in UTF-8 is expected of a class, since it becomes a caption; rename the folder");
   data.classes.assign(classes.begin(), classes.end());
   data.text_template = options.text_template;
   if (!classes.empty())

@@ -163,8 +163,10 @@ DataSet read_table(const std::string& file, char delimiter, const DataOptions& o
   const std::string image_name = image_column(header, options), text_name = text_column(header, options);
   const std::size_t image = column(header, options.image_column, image_name, table.where());
   const std::size_t text = column(header, options.text_column, text_name, table.where());
-  const auto place = [&](const char* name) { return static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin()); };
-  const std::size_t distractor = place("distractor"), of_split = place("split");
+  const auto place = [&](const std::string& name) {
+    return static_cast<std::size_t>(std::find(header.begin(), header.end(), name) - header.begin());
+  };
+  const std::size_t distractor = place("distractor"), of_split = place(split_column(header));
 
   Records records(file, options, split);
   records.note_columns(image_name, text_name);

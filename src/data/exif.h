@@ -11,6 +11,7 @@ struct Notes {
   std::string exif;     // TIFF, with "Exif\0\0" before it or not
   std::string profile;  // the same as ImageMagick writes it, in hexadecimal digits: read where there is no exif
   std::string xmp;      // XML
+  int texts = 0;        // notes of a PNG that were looked into
 
   void take_jpeg(std::string_view app1);                           // a segment APP1 without its marker and length
   void take_png(std::string_view kind, std::string_view content);  // a chunk: eXIf, tEXt, zTXt, iTXt

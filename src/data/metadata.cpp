@@ -61,9 +61,9 @@ class JsonRecords {
     if (image_.empty()) choose(json, where);
     const auto value = [&](const std::string& key) { return json.contains(key) ? json[key] : Json(); };
     Record record{string_of(value(image_), image_, where), strings_of(value(text_), text_, where)};
-    if (json.contains("split")) {
-      record.split = string_of(json["split"], "split", where);
-      require(!is_blank(record.split), where, "a split is expected as \"split\", got an empty one");
+    if (const Json of_split = value(split_); !of_split.is_null()) {
+      record.split = trimmed(string_of(of_split, split_, where));
+      require(!record.split.empty(), where, "a split is expected as \"", split_, "\", got an empty one");
     }
     if (json.contains("distractor")) {
       require(json["distractor"].is_boolean(), where, "true or false is expected as \"distractor\", got ", brief(json["distractor"]));
@@ -77,14 +77,14 @@ class JsonRecords {
   void choose(const Json& json, const std::string& where) {
     std::vector<std::string> keys;
     for (const auto& [key, value] : json.items()) keys.push_back(key);
-    image_ = image_column(keys, options_), text_ = text_column(keys, options_);
+    image_ = image_column(keys, options_), text_ = text_column(keys, options_), split_ = split_column(keys);
     require(!image_.empty(), where, "a key \"", options_.image_column, "\" is expected, got none", other_columns);
     require(!text_.empty(), where, "a key \"", options_.text_column, "\" is expected, got none", other_columns);
     records_.note_columns(image_, text_);
   }
   const DataOptions& options_;
   Records records_;
-  std::string image_, text_;
+  std::string image_, text_, split_;
 };
 
 /// images [id, file_name] and annotations [image_id, caption], as COCO has captions.

@@ -54,10 +54,12 @@ void Notes::take_png(std::string_view kind, std::string_view content) {
     has_exif = true;
     return;
   }
-  if (kind != "tEXt" && kind != "zTXt" && kind != "iTXt") return;
+  constexpr int most_notes = 16;  // unpacking one costs up to a thousand times its size
+  if ((kind != "tEXt" && kind != "zTXt" && kind != "iTXt") || texts == most_notes) return;
   const std::string_view key = cut_word(content);
   std::string* to = key == "XML:com.adobe.xmp" ? &xmp : key == "Raw profile type exif" ? &profile : nullptr;
   if (!to || content.empty()) return;
+  ++texts;
   bool packed = kind == "zTXt";
   if (kind == "iTXt") {
     packed = content[0] != 0;

@@ -33,6 +33,7 @@ DataSet read_tables(const std::string& root, const DataOptions& options) {
       continue;
     }
     check_text(name, folder);  // it is the name of a split
+    Root(root, options.follow_links).require_inside(folder, root);
     std::move(part->splits.begin(), part->splits.end(), std::back_inserter(data.splits));
     std::move(part->left_out.begin(), part->left_out.end(), std::back_inserter(data.left_out));
     std::move(part->notes.begin(), part->notes.end(), std::back_inserter(data.notes));

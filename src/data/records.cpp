@@ -34,13 +34,13 @@ std::string column_of(const std::vector<std::string>& names, const std::string& 
   return found;
 }
 
-/// The split that a path below a table says by its folders: train/0.png, or images/train/0.png. Empty if it says none.
+}  // namespace
+
 std::string split_of_path(const std::string& path) {
   std::size_t begin = 0, end = path.find('/');
   if (end != std::string::npos && is_called_images(path.substr(0, end))) begin = end + 1, end = path.find('/', begin);
   return end == std::string::npos ? "" : known_split(path.substr(begin, end - begin));
 }
-}  // namespace
 
 std::string without_slash(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
@@ -56,6 +56,11 @@ std::string image_column(const std::vector<std::string>& names, const DataOption
 std::string text_column(const std::vector<std::string>& names, const DataOptions& options) {
   return column_of(names, options.text_column, DataOptions().text_column,
                    {"text", "caption", "captions", "title", "comment", "description", "sentence", "prompt"});
+}
+
+std::string split_column(const std::vector<std::string>& names) {
+  const auto at = std::find_if(names.begin(), names.end(), [](const std::string& name) { return lower_case_ascii(name) == "split"; });
+  return at == names.end() ? "" : *at;
 }
 
 // ---- where pictures lie ---------------------------------------------------------------------------------------------
@@ -84,6 +89,9 @@ bool Root::lies_in(const std::string& path) const {
 }
 
 std::string Root::below(const std::string& path) const {
+  // Of a picture in a folder beside the table, what follows that folder says its split, or else the folder does.
+  if (!base_.empty() && base_ != folder_ && is_inside(path, base_))
+    if (const std::string rest = path.substr(base_.size() + 1); !split_of_path(rest).empty()) return rest;
   for (const std::string& folder : {folder_, canonical_, absolute_})
     if (is_inside(path, folder) && path != folder) return path.substr(folder == "/" ? 1 : folder.size() + 1);
   return "";
@@ -114,7 +122,8 @@ std::string Root::resolve(std::string name, const std::string& where) {
   const fs::path given(name);
   require(std::find(given.begin(), given.end(), "..") == given.end(), where, "a picture inside this file's folder is expected, got \"", name,
           "\"; an absolute path may name one elsewhere");
-  const std::string path = given.is_absolute() ? name : in_place(name);
+  name = given.lexically_normal().string();  // "./train//0.png" is in train
+  const std::string path = fs::path(name).is_absolute() ? name : in_place(name);
   require_inside(path, where);
   return path;
 }
@@ -154,8 +163,12 @@ void Records::add(const Record& record, const std::string& where) {
 
 void Records::add_pair(const std::string& split, const Pair& pair) {
   const std::string& name = split.empty() ? split_ : split;
+  constexpr std::size_t most_splits = 100;
   auto at = std::find_if(data_.splits.begin(), data_.splits.end(), [&](const Split& one) { return one.name == name; });
-  if (at == data_.splits.end()) at = data_.splits.insert(at, {name, {}});
+  if (at == data_.splits.end()) {
+    require(data_.splits.size() < most_splits, file_, "at most ", most_splits, " splits are expected, got more: does \"split\" name them?");
+    at = data_.splits.insert(at, {name, {}});
+  }
   at->pairs.push_back(pair);
 }
 

@@ -94,6 +94,10 @@ class Records {
 /// for the same. Empty if there is none, or several.
 std::string image_column(const std::vector<std::string>& names, const DataOptions& options);
 std::string text_column(const std::vector<std::string>& names, const DataOptions& options);
+/// The column that names splits, in any case of letters; empty if there is none.
+std::string split_column(const std::vector<std::string>& names);
+/// The split that a path below a table says by its folders: train/0.png, or images/train/0.png. Empty if it says none.
+std::string split_of_path(const std::string& path);
 /// What a message about missing columns ends with.
 constexpr const char* other_columns = "; --image-column and --text-column name others";
 

@@ -56,10 +56,12 @@ class Walker {
   std::vector<Walked> all(const std::vector<std::string>& folders) {
     walked_.resize(folders.size());
     for (std::size_t i = 0; i < folders.size(); ++i) {
-      if (folders[i] != folder_ && fs::is_symlink(folders[i]))  // what a user names is entered, whatever it is
-        links_.push_back({i, folders[i], ""});
-      else
+      if (folders[i] == folder_ || !fs::is_symlink(folders[i])) {  // what a user names is entered, whatever it is
         enter(i, folders[i], "");
+      } else {
+        root_.require_inside(folders[i], folder_);
+        links_.push_back({i, folders[i], ""});
+      }
     }
     for (std::size_t i = 0; i < links_.size(); ++i) {  // more of them may be found on the way
       const Link link = links_[i];

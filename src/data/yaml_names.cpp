@@ -102,8 +102,14 @@ std::vector<std::string> names_of_yaml(std::string_view text, const std::string&
   std::string flow(without_comment(found->substr(6)));
   Names names;
   if (flow.starts_with('[') || flow.starts_with('{')) {
-    for (auto line = found + 1; line != lines.end() && find_outside(flow.substr(1), flow[0] == '[' ? "]" : "}") + 1 == flow.size(); ++line)
-      flow.append(" ").append(without_comment(*line));
+    // A quoted name does not go on in the next line, so each line is looked at by itself.
+    const std::string_view closing = flow[0] == '[' ? "]" : "}";
+    bool closed = find_outside(std::string_view(flow).substr(1), closing) + 1 < flow.size();
+    for (auto line = found + 1; line != lines.end() && !closed; ++line) {
+      const std::string_view more = without_comment(*line);
+      closed = find_outside(more, closing) < more.size();
+      flow.append(" ").append(more);
+    }
     read_flow(flow, names, where);
     return names.in_order(where);
   }
@@ -111,9 +117,9 @@ std::vector<std::string> names_of_yaml(std::string_view text, const std::string&
   for (auto line = found + 1; line != lines.end(); ++line) {
     const std::string_view entry = without_comment(*line);
     if (entry.empty()) continue;
-    const bool listed = entry.starts_with("- ");
+    const bool listed = entry == "-" || entry.starts_with("- ");
     if (!listed && !line->starts_with(' ') && !line->starts_with('\t')) break;  // the next key
-    names.add(listed ? entry.substr(2) : entry, !listed, where_of(line));
+    names.add(listed ? entry.substr(1) : entry, !listed, where_of(line));
   }
   return names.in_order(where);
 }

@@ -21,12 +21,15 @@ inline Json json_of(const Evaluation& e) {
 inline void add_classes(Json& json, const Evaluation& e, const std::vector<std::string>& names) {
   const auto or_null = [](double share) { return std::isnan(share) ? Json() : Json(share); };
   const ClassMatrix matrix = class_matrix(e.predictions, std::ssize(names));
-  json["classes"] = json["confusion"] = Json::array();
+  constexpr Dim most_in_matrix = 200;  // a thousand classes would be a million numbers
+  json["classes"] = Json::array();
+  if (matrix.classes <= most_in_matrix) json["confusion"] = Json::array();
   for (Dim c = 0; c < matrix.classes; ++c) {
     json["classes"].push_back({{"name", names[static_cast<std::size_t>(c)]},
                                {"precision", or_null(matrix.precision(c))},
                                {"recall", or_null(matrix.recall(c))},
                                {"support", matrix.support(c)}});
+    if (matrix.classes > most_in_matrix) continue;
     Json row = Json::array();
     for (Dim k = 0; k < matrix.classes; ++k) row.push_back(matrix.at(c, k));
     json["confusion"].push_back(row);

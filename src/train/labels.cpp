@@ -33,9 +33,10 @@ KnownLabels read_labels(const std::string& folder) {
   std::error_code none;
   if (!std::filesystem::exists(path, none)) return {};
   const Json json = parse_json(read_file(path), path);
+  if (!json.is_object() || !json.contains("kind")) return {};  // {"0": "cat"}, as others use the name
   const auto is_text = [](const Json& value) { return value.is_string(); };
-  const bool whole = json.is_object() && json.contains("kind") && (json["kind"] == "classes" || json["kind"] == "captions") &&
-                     json.contains("text_template") && json["text_template"].is_string() && json.contains("names") && json["names"].is_array() &&
+  const bool whole = (json["kind"] == "classes" || json["kind"] == "captions") && json.contains("text_template") &&
+                     json["text_template"].is_string() && json.contains("names") && json["names"].is_array() &&
                      std::all_of(json["names"].begin(), json["names"].end(), is_text);
   require(whole, path, "an object with kind (classes or captions), text_template and names [text] is expected, got ", brief(json));
   KnownLabels labels{json["kind"] == "classes", json["text_template"], json["names"]};

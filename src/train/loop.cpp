@@ -323,8 +323,9 @@ TrainConfig changed(const TrainConfig& begun, const std::vector<std::string>& ch
 // More steps than the run was to have: a schedule of its own leads from the last rate up to lr, and down to 0.
 void extend(Session& s, Dim steps) {
   TrainConfig& c = s.config;
-  require(steps > c.steps, "--steps", "more than the ", c.steps, " that the run has in all are expected, got ", steps);
-  const double rate = s.step > 0 ? rate_at(c, s.step - 1) : 0;
+  require(steps > c.steps, "--steps", "more than the run's ", c.steps, " steps are expected, got ", steps);
+  // Of a schedule that has not taken a step yet, the last rate is the one it began from.
+  const double rate = s.step > c.schedule_start ? rate_at(c, s.step - 1) : c.schedule_rate;
   c.schedule_start = s.step, c.schedule_rate = rate, c.steps = steps;
   *s.log << "schedule: a new one from step " << s.step + 1 << " to " << steps << ": from the last rate, " << c.lr * rate << ", up to " << c.lr
          << ", then down to 0\n";

@@ -57,12 +57,13 @@ std::vector<std::string> captions_of(const std::vector<std::string>& labels, con
   const std::string text_template = s.text_template.value_or(model.labels.text_template);
   std::vector<std::string> captions;
   bool filled = false;
+  const bool of_user = !s.labels.empty() || !s.labels_file.empty();
   for (const std::string& label : labels) {
-    const bool as_it_is = !s.text_template && is_filled(text_template, label);
+    const bool as_it_is = !s.text_template && of_user && is_filled(text_template, label);
     captions.push_back(as_it_is ? label : fill_template(text_template, label, "--template"));
     filled = filled || !as_it_is;
   }
-  if (!s.text_template && filled)
+  if (!s.text_template && filled && text_template != "{}")
     std::cerr << "note: each label is put into the template of the training, " << brief(text_template)
               << "; --template '{}' leaves labels as they are\n";
   return captions;
@@ -141,7 +142,7 @@ void add_classify(CLI::App& program) {
   text_flag(verb, "--labels", s->labels, "labels, separated by commas; default: those that RUN was trained on");
   text_flag(verb, "--labels-file", s->labels_file, text_files);
   verb.add_option("--template", s->text_template, "the caption of a label, {} is the label; default: as RUN was trained, else {}")->type_name("TEXT");
-  whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all, of the captions of RUN's training 5");
+  whole_flag(verb, "--top", s->top, 0, 1'000'000, "only the best N labels; 0: all, or of a run's captions the best 5");
   skip_bad_flag(verb, s->skip_bad);
   no_follow_flag(verb, s->no_follow);
   model_pixel_flags(verb, s->pixels);

@@ -97,7 +97,7 @@ TEST_CASE("cases: a run knows its template, classes and captions") {
   const auto same = [&](const Json& results) {
     REQUIRE(results.size() == 2);
     for (std::size_t k = 0; k < 2; ++k) {
-      CHECK("a crop, " + results[k]["label"].get<std::string>() == wanted[k]["label"]);
+      CHECK("a crop, " + results[k]["label"].get<std::string>() == wanted[k]["label"].get<std::string>());
       CHECK(std::abs(results[k]["cosine"].get<double>() - wanted[k]["cosine"].get<double>()) < 1e-6);
     }
   };

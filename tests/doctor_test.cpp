@@ -467,7 +467,7 @@ TEST_CASE("doctor: one other id is a difference, however small the number") {
   write_safetensors(folder / "given.safetensors", {{"text_embeds", model.text(Ids({2, 16}, ids))}});
   const std::vector<Finding> findings = examine(v1 + "model", {.texts = texts, .reference = folder / "given.safetensors", .inputs = inputs});
   CHECK(diagnosis(findings) == Names{"unknown"});
-  const Finding& found = about(findings, "reference, input_ids");
+  const Finding found = about(findings, "reference, input_ids");
   CHECK(found.seen ==
         "input_ids differs in 1 of 32 ids, first at (0, 2) it is " + std::to_string(ids[2]) + ", right is " + std::to_string(ids[2] - 1));
   CHECK(found.cause == "no known mistake explains it");  // none leaves half of it

@@ -48,8 +48,13 @@ void read_picture(const std::string&, const Files& files) {
 }
 
 void read_exif(const std::string&, const Files& files) {
-  const int orientation = exif_orientation(files[0].bytes);
-  expect(orientation >= 1 && orientation <= 8, "an orientation is 1 to 8");
+  Notes notes, of_editors;
+  notes.has_exif = true;
+  notes.exif = of_editors.xmp = files[0].bytes;
+  for (const Notes& note : {notes, of_editors}) {
+    const int orientation = orientation_of(note);
+    expect(orientation >= 1 && orientation <= 8, "an orientation is 1 to 8");
+  }
 }
 
 void read_weights(const std::string& folder, const Files&) {
@@ -175,7 +180,7 @@ Session& session(const std::string& folder) {
     auto run = std::make_unique<RunFolder>(RunFolder::create(place, "run"));
     std::filesystem::create_directory(run->file("last"));
     write_safetensors(run->file("last") + "/model.safetensors", model.parameters());
-    return Session{std::move(c), std::move(run), nullptr, nullptr, {}, std::move(model), std::move(optimizer), {}, run_fingerprint};
+    return Session{std::move(c), std::move(run), nullptr, nullptr, {}, std::move(model), std::move(optimizer), {}, {}, run_fingerprint};
   }();
   return s;
 }

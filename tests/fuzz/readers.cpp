@@ -140,9 +140,11 @@ void use_tokenizer(const std::string& folder, const Files& files) {
 void read_pairs(const std::string& folder, const Files& files) {
   for (const std::string& name : {std::string("pairs.csv"), std::string("pairs.tsv"), std::string()})
     if (name.empty() || !bytes_of(files, name).empty()) try {
-        const DataSet data = read_data(folder + (name.empty() ? "" : "/" + name), {.val_fraction = 0.2});
-        for (const Split& split : data.splits)
-          for (const Pair& pair : split.pairs) expect(!pair.text.empty() && pair.image.starts_with(folder), "pairs are of this folder");
+        const std::string path = folder + (name.empty() ? "" : "/" + name);
+        for (const Split& split : read_data(path, {.val_fraction = 0.2}).splits)
+          for (const Pair& pair : split.pairs) expect(!pair.text.empty() && !pair.image.empty(), "pairs have a picture and a text");
+        for (const Split& split : read_data(path, {.follow_links = false}).splits)
+          for (const Pair& pair : split.pairs) expect(pair.image.starts_with(folder), "without following, pairs are of this folder");
       } catch (const Error&) {  // of one layout
       }
 }
